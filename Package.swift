@@ -1,0 +1,117 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every target of ours is built with the same strict settings; none of them needs an unsafe flag,
+/// so a package that depends on this one can be depended on in turn.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "headstream",
+    platforms: [.macOS(.v15), .iOS(.v18)],
+    products: [
+        .library(name: "Headstream", targets: ["Headstream"]),
+        .library(name: "HeadstreamTesting", targets: ["HeadstreamTesting"]),
+        .library(name: "EthereumTypes", targets: ["EthereumTypes"]),
+        .executable(name: "headstream", targets: ["HeadstreamCLI"]),
+        .executable(name: "HeadstreamBench", targets: ["HeadstreamBench"]),
+    ],
+    targets: [
+        // C: header-only byte work, and the system libraries.
+        .target(name: "CHeadstreamBytes"),
+        .systemLibrary(
+            name: "CHeadstreamOpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev", "pkg-config"]), .brew(["openssl@3"])]
+        ),
+
+        // The core, bottom up. What each may import is the table in Docs/Architecture.md.
+        .target(name: "HeadstreamLocks", swiftSettings: strict),
+        .target(name: "HeadstreamJSON", dependencies: ["CHeadstreamBytes"], swiftSettings: strict),
+        .target(name: "EthereumTypes", dependencies: ["HeadstreamJSON", "CHeadstreamBytes"], swiftSettings: strict),
+        .target(name: "HeadstreamRPC", dependencies: ["HeadstreamJSON", "HeadstreamLocks"], swiftSettings: strict),
+        .target(
+            name: "HeadstreamWebSocket",
+            dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "HeadstreamSockets",
+            dependencies: ["HeadstreamLocks", "CHeadstreamOpenSSL"],
+            swiftSettings: strict
+        ),
+
+        // What users import.
+        .target(
+            name: "Headstream",
+            dependencies: [
+                "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC", "HeadstreamSockets",
+                "HeadstreamWebSocket",
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "HeadstreamTesting",
+            dependencies: [
+                "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC",
+                "HeadstreamSockets", "HeadstreamWebSocket",
+            ],
+            swiftSettings: strict
+        ),
+
+        // Programs.
+        .executableTarget(
+            name: "HeadstreamCLI",
+            dependencies: ["Headstream", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamSockets", "HeadstreamTesting"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "HeadstreamBench",
+            dependencies: ["Headstream", "HeadstreamLocks", "HeadstreamSockets"],
+            swiftSettings: strict
+        ),
+
+        // Tests.
+        .testTarget(name: "HeadstreamJSONTests", dependencies: ["HeadstreamJSON"], swiftSettings: strict),
+        .testTarget(
+            name: "EthereumTypesTests",
+            dependencies: ["EthereumTypes", "HeadstreamJSON", "CHeadstreamOpenSSL"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HeadstreamRPCTests",
+            dependencies: ["HeadstreamRPC", "HeadstreamJSON"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "HeadstreamWebSocketTests", dependencies: ["HeadstreamWebSocket"], swiftSettings: strict),
+        .testTarget(
+            name: "HeadstreamSocketsTests",
+            dependencies: ["HeadstreamSockets", "HeadstreamLocks"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HeadstreamTests",
+            dependencies: [
+                "Headstream", "HeadstreamTesting", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks",
+                "HeadstreamRPC", "HeadstreamSockets", "HeadstreamWebSocket",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HeadstreamTestingTests",
+            dependencies: ["HeadstreamTesting", "Headstream", "HeadstreamSockets", "HeadstreamJSON", "HeadstreamLocks"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HeadstreamCLITests",
+            dependencies: ["HeadstreamCLI", "HeadstreamTesting", "Headstream"],
+            swiftSettings: strict
+        ),
+    ]
+)
