@@ -35,7 +35,11 @@ let package = Package(
         .target(name: "HeadstreamLocks", swiftSettings: strict),
         .target(name: "HeadstreamJSON", dependencies: ["CHeadstreamBytes"], swiftSettings: strict),
         .target(name: "EthereumTypes", dependencies: ["HeadstreamJSON", "CHeadstreamBytes"], swiftSettings: strict),
-        .target(name: "HeadstreamRPC", dependencies: ["HeadstreamJSON", "HeadstreamLocks"], swiftSettings: strict),
+        .target(
+            name: "HeadstreamRPC",
+            dependencies: ["CHeadstreamBytes", "HeadstreamJSON", "HeadstreamLocks"],
+            swiftSettings: strict
+        ),
         .target(
             name: "HeadstreamWebSocket",
             dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL"],
@@ -68,7 +72,9 @@ let package = Package(
         // Programs.
         .executableTarget(
             name: "HeadstreamCLI",
-            dependencies: ["Headstream", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamSockets", "HeadstreamTesting"],
+            dependencies: [
+                "Headstream", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamSockets", "HeadstreamTesting",
+            ],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -105,7 +111,9 @@ let package = Package(
         ),
         .testTarget(
             name: "HeadstreamTestingTests",
-            dependencies: ["HeadstreamTesting", "Headstream", "HeadstreamSockets", "HeadstreamJSON", "HeadstreamLocks"],
+            dependencies: [
+                "HeadstreamTesting", "Headstream", "HeadstreamSockets", "HeadstreamJSON", "HeadstreamLocks",
+            ],
             swiftSettings: strict
         ),
         .testTarget(

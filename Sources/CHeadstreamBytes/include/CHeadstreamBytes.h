@@ -4,3 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+static inline const void *_Nullable hs_find_byte(const void *_Nonnull p, size_t n, uint8_t byte) { return memchr(p, byte, n); }
+static inline int hs_equal(const void *_Nonnull a, const void *_Nonnull b, size_t n) { return memcmp(a, b, n) == 0; }

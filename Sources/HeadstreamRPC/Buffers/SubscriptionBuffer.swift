@@ -1,0 +1,142 @@
+package import HeadstreamLocks
+
+/// What lies between the loop and one consumer: two arenas of bytes that swap places.
+///
+/// The loop copies notifications into the *filling* arena; a consumer that has drained its own swaps the two. The lock
+/// guards pointers and flags only: the loop takes the filling arena out at a turn's first notification
+/// (``Filling``), copies without the lock and puts it back at the turn's end; nothing is decoded, resumed or released
+/// under it. So a turn costs one lock operation on each side, however many notifications it brings.
+///
+/// Of ``limit``, half belongs to the arena being filled and half to the one being drained.
+package final class SubscriptionBuffer: Sendable {
+    /// How a stream ends when no more notifications come.
+    package enum End: Sendable {
+        /// By the consumer's own act: unsubscribed, or the replay is over.
+        case finished
+        /// By an error, told after what was buffered.
+        case failed(RPCError)
+    }
+
+    /// What a refill found.
+    package enum Refill: Sendable {
+        /// The arena now holds at least one record, or tells a loss.
+        /// `resumesReading` asks the consumer to let the connection read again.
+        case filled(resumesReading: Bool)
+        /// Nothing is there; wait with ``wait()``.
+        case empty
+        /// Nothing is left and nothing will come.
+        case ended(End)
+    }
+
+    private struct Shared: ~Copyable {
+        /// Absent while the loop has it.
+        var filling: Arena?
+        var waiter: CheckedContinuation<Void, Never>?
+        var end: End?
+        var isPausing = false
+    }
+
+    /// The most bytes that the two arenas hold together.
+    package let limit: Int
+    package let policy: BufferPolicy
+    private let shared: Locked<Shared>
+
+    /// - Parameters:
+    ///   - limit: bytes, at least 8192 (smaller values are raised to it).
+    package init(limit: Int, policy: BufferPolicy) {
+        self.limit = max(limit, 8192)
+        self.policy = policy
+        self.shared = Locked(Shared(filling: Arena()))
+    }
+
+    // MARK: The loop's side
+
+    /// Takes the arena to be filled; the loop puts it back with ``publish(_:isPausing:)``.
+    package func takeFilling() -> Arena {
+        self.shared.withLock { shared in
+            var taken: Arena? = nil
+            swap(&taken, &shared.filling)
+            return taken ?? Arena()
+        }
+    }
+
+    /// Puts the filled arena back and returns the consumer that waits for it, to be resumed without the lock.
+    package func publish(_ arena: consuming Arena, isPausing: Bool) -> CheckedContinuation<Void, Never>? {
+        var arena: Arena? = consume arena
+        return self.shared.withLock { shared in
+            swap(&arena, &shared.filling)
+            shared.isPausing = shared.isPausing || isPausing
+            let waiter = shared.waiter
+            shared.waiter = nil
+            return waiter
+        }
+    }
+
+    /// Ends the stream behind what is buffered; the first end counts. From any thread.
+    ///
+    /// - Returns: the consumer that waits, to be resumed without the lock.
+    package func finish(_ end: End) -> CheckedContinuation<Void, Never>? {
+        self.shared.withLock { shared in
+            if shared.end == nil { shared.end = end }
+            let waiter = shared.waiter
+            shared.waiter = nil
+            return waiter
+        }
+    }
+
+    // MARK: The consumer's side
+
+    /// Swaps the consumer's drained arena for the filled one.
+    package func refill(_ drained: inout Arena) -> Refill {
+        // Memory of a burst is given back once the consumer has caught up.
+        drained.removeAll(keeping: drained.isOversized ? 0 : .max)
+        var own: Arena? = Arena()
+        Self.exchange(&drained, &own)
+        let result: Refill = self.shared.withLock { shared in
+            if let count = shared.filling?.countAndLost, count > 0 {
+                swap(&own, &shared.filling)
+                let resumes = shared.isPausing
+                shared.isPausing = false
+                return .filled(resumesReading: resumes)
+            }
+            if shared.filling != nil, let end = shared.end { return .ended(end) }
+            return .empty
+        }
+        Self.exchange(&drained, &own)
+        return result
+    }
+
+    private static func exchange(_ arena: inout Arena, _ other: inout Arena?) {
+        guard var taken = other.take() else { return }
+        swap(&arena, &taken)
+        other = consume taken
+    }
+
+    /// Suspends until there is something to refill with, the stream has ended or the task is cancelled.
+    ///
+    /// One consumer may wait at a time; a second one makes the first return.
+    package func wait() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let resumed: (CheckedContinuation<Void, Never>?) = self.shared.withLock { shared in
+                    // Asked under the lock: the handler below may have run before, with nobody to resume.
+                    let isReady =
+                        Task.isCancelled || (shared.filling?.countAndLost ?? 0) > 0
+                        || (shared.filling != nil && shared.end != nil)
+                    if isReady { return continuation }
+                    let earlier = shared.waiter
+                    shared.waiter = continuation
+                    return earlier
+                }
+                resumed?.resume()
+            }
+        } onCancel: {
+            let waiter = self.shared.withLock { shared in
+                let waiter = shared.waiter
+                shared.waiter = nil
+                return waiter
+            }
+            waiter?.resume()
+        }
+    }
+}

@@ -1,0 +1,313 @@
+/// Matches responses to those who wait for them, and notifications to their subscriptions. No I/O, no clock.
+///
+/// Facts go in (`submit`, `received`, `deadlineReached`, `connectionLost`…), and what is to be done comes out in
+/// ``RequestProcessorActions``, to be carried out after the change. Each waiter is resumed exactly once, whatever
+/// races, because removing its entry is what entitles to resume it.
+///
+/// - Responses are looked up by id, O(1), in any order, single or in batches.
+/// - At most ``Limits/maxInFlight`` requests are on the wire (a batch counts its items); the others queue in order, at
+///   most ``Limits/maxQueued``. Hosted nodes refuse more than a few hundred at once.
+/// - The response to a subscribe request makes the subscription's slot in the same pass, so that a notification right
+///   behind it finds it; one in front of it waits among the orphans.
+package struct RequestProcessor: ~Copyable {
+    package struct Limits: Sendable {
+        /// Requests on the wire at once.
+        package var maxInFlight = 100
+        /// Requests that wait for their turn.
+        package var maxQueued = 10_000
+        /// Bytes of notifications kept until their subscription is known.
+        package var orphanBytes = 1 << 20
+        /// How long an unsubscribe request of our own waits for its answer, in nanoseconds.
+        package var unsubscribeTimeout: UInt64 = 5_000_000_000
+
+        package init() {}
+    }
+
+    /// What a request is for.
+    enum Purpose {
+        case call(Waiter)
+        case subscribe(LocalSubscriptionID, SubscriptionMethods, SubscriptionBuffer, Waiter)
+        case unsubscribe(Waiter)
+    }
+
+    struct Entry {
+        var purpose: Purpose
+        /// The first id of the message it travels in, and how many items that has.
+        var group: RequestID
+        var groupCount: Int
+        var isOnWire = false
+    }
+
+    let limits: Limits
+    let ids: RequestIDs
+    /// Requests that wait for an answer or for their turn.
+    var entries: [RequestID: Entry] = [:]
+    /// Texts of the messages that wait for their turn, by their first id.
+    var queuedTexts: [RequestID: [UInt8]] = [:]
+    var queue = RequestQueue()
+    /// Requests on the wire.
+    package private(set) var inFlight = 0
+    var queuedCount = 0
+    var deadlines = DeadlineHeap()
+
+    var table: SubscriptionTable
+    /// Where a local subscription is: asked for, or active.
+    var locals: [LocalSubscriptionID: LocalState] = [:]
+    var orphans: OrphanBuffer
+    var pendingSubscribes = 0
+    /// Slots that hold their arena, to be published at the turn's end.
+    var filled: [SubscriptionTable.Slot] = []
+    var notificationShape = NotificationShape()
+    /// The last error that belonged to no request: often the reason why the node closes.
+    package private(set) var lastUnattributedError: NodeError?
+    /// Why no more requests are taken.
+    private(set) var closed: RPCError?
+    package var statistics = Statistics()
+
+    enum LocalState {
+        case asked(RequestID)
+        case active(SubscriptionTable.Slot)
+    }
+
+    /// Counters since the connection began.
+    package struct Statistics: Sendable {
+        package var requests: UInt64 = 0
+        package var responses: UInt64 = 0
+        package var notifications: UInt64 = 0
+        package var lost: UInt64 = 0
+        package var malformed: UInt64 = 0
+
+        package init() {}
+    }
+
+    /// - Parameters:
+    ///   - ids: shared with whoever encodes requests for this processor.
+    ///   - seed: random, against ids that are chosen to collide.
+    package init(limits: Limits, ids: RequestIDs, seed: UInt64) {
+        self.limits = limits
+        self.ids = ids
+        self.table = SubscriptionTable(seed: seed)
+        self.orphans = OrphanBuffer(limit: limits.orphanBytes)
+    }
+
+    /// Requests that wait, on the wire or for their turn. Nothing else is kept of a request.
+    package var waitingCount: Int { self.entries.count }
+    /// Subscriptions that are asked for or active.
+    package var subscriptionCount: Int { self.locals.count }
+
+    /// When ``deadlineReached(now:actions:)`` is next to be called.
+    package var nextDeadline: UInt64? { self.deadlines.earliest }
+
+    // MARK: Sending
+
+    /// A caller wants a request to be made.
+    ///
+    /// - Parameters:
+    ///   - text: the whole message, encoded with this id.
+    ///   - deadline: on the loop's clock, in nanoseconds.
+    package mutating func submit(
+        _ id: RequestID,
+        text: [UInt8],
+        deadline: UInt64,
+        waiter: Waiter,
+        actions: inout RequestProcessorActions
+    ) {
+        self.submit(id, [.call(waiter)], text: text, deadline: deadline, actions: &actions)
+    }
+
+    /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
+    package mutating func submitBatch(
+        _ firstID: RequestID,
+        text: [UInt8],
+        deadline: UInt64,
+        waiters: [Waiter],
+        actions: inout RequestProcessorActions
+    ) {
+        self.submit(firstID, waiters.map { .call($0) }, text: text, deadline: deadline, actions: &actions)
+    }
+
+    mutating func submit(
+        _ first: RequestID,
+        _ purposes: [Purpose],
+        text: [UInt8],
+        deadline: UInt64,
+        actions: inout RequestProcessorActions
+    ) {
+        let count = purposes.count
+        if let refusal = self.refusal(of: count) {
+            for purpose in purposes { self.end(purpose, .failure(refusal), &actions) }
+            return
+        }
+        let goesOut = self.queuedCount == 0 && self.inFlight + count <= self.limits.maxInFlight
+        for (index, purpose) in purposes.enumerated() {
+            let id = first.advanced(by: index)
+            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut)
+            self.deadlines.insert(id, at: deadline)
+            if case .subscribe(let local, _, _, _) = purpose {
+                self.locals[local] = .asked(id)
+                self.pendingSubscribes += 1
+            }
+        }
+        self.statistics.requests &+= UInt64(count)
+        if goesOut {
+            self.inFlight += count
+            actions.messages.append(.init(id: first, text: text))
+        } else {
+            self.queuedCount += count
+            self.queuedTexts[first] = text
+            self.queue.append(first)
+        }
+    }
+
+    private func refusal(of count: Int) -> RPCError? {
+        if let closed = self.closed { return closed }
+        if count > self.limits.maxInFlight {
+            return RPCError(
+                .tooManyRequests,
+                "a batch message of \(count) items exceeds maxInFlight \(self.limits.maxInFlight)"
+            )
+        }
+        if self.queuedCount + count > self.limits.maxQueued {
+            return RPCError(
+                .tooManyRequests,
+                "\(self.queuedCount) requests already wait; the limit is maxQueuedRequests \(self.limits.maxQueued)"
+            )
+        }
+        return nil
+    }
+
+    /// Sends what waits, as far as the window allows.
+    mutating func sendQueued(_ actions: inout RequestProcessorActions) {
+        while let first = self.queue.first {
+            guard let text = self.queuedTexts[first] else {
+                self.queue.removeFirst()
+                continue
+            }
+            let count = self.liveItems(ofGroup: first)
+            guard self.inFlight + count <= self.limits.maxInFlight else { return }
+            self.queue.removeFirst()
+            self.queuedTexts[first] = nil
+            self.queuedCount -= count
+            self.inFlight += count
+            self.forEachItem(ofGroup: first) { $0.isOnWire = true }
+            actions.messages.append(.init(id: first, text: text))
+        }
+    }
+
+    private func liveItems(ofGroup first: RequestID) -> Int {
+        guard let count = self.groupCount(first) else { return 0 }
+        var live = 0
+        for index in 0..<count where self.entries[first.advanced(by: index)]?.group == first { live += 1 }
+        return live
+    }
+
+    /// How many items the message that begins with `first` had; the first one itself may be gone.
+    private func groupCount(_ first: RequestID) -> Int? {
+        for index in 0..<self.limits.maxInFlight {
+            if let entry = self.entries[first.advanced(by: index)], entry.group == first { return entry.groupCount }
+        }
+        return nil
+    }
+
+    private mutating func forEachItem(ofGroup first: RequestID, _ body: (inout Entry) -> Void) {
+        guard let count = self.groupCount(first) else { return }
+        for index in 0..<count {
+            let id = first.advanced(by: index)
+            guard var entry = self.entries[id], entry.group == first else { continue }
+            body(&entry)
+            self.entries[id] = entry
+        }
+    }
+
+    // MARK: Giving up
+
+    /// A caller was cancelled. In any state: an id that is answered or unknown is ignored.
+    package mutating func cancelled(_ id: RequestID, actions: inout RequestProcessorActions) {
+        guard let entry = self.remove(id) else { return }
+        self.end(entry.purpose, .failure(RPCError(.cancelled, "cancelled", wasSent: entry.isOnWire)), &actions)
+        self.sendQueued(&actions)
+    }
+
+    /// A message could not be written: the node does not read.
+    package mutating func writeRefused(_ first: RequestID, _ error: RPCError, actions: inout RequestProcessorActions) {
+        guard let count = self.groupCount(first) else { return }
+        for index in 0..<count {
+            let id = first.advanced(by: index)
+            guard let entry = self.entries[id], entry.group == first, self.remove(id) != nil else { continue }
+            self.end(entry.purpose, .failure(error), &actions)
+        }
+    }
+
+    /// The clock has reached ``nextDeadline``.
+    package mutating func deadlineReached(now: UInt64, actions: inout RequestProcessorActions) {
+        while let id = self.deadlines.popDue(at: now) {
+            guard let entry = self.remove(id) else { continue }
+            let message =
+                entry.isOnWire
+                ? "the node did not answer in time" : "timed out while waiting for its turn behind other requests"
+            self.end(entry.purpose, .failure(RPCError(.timedOut, message, wasSent: entry.isOnWire)), &actions)
+        }
+        self.sendQueued(&actions)
+    }
+
+    /// The connection is over: everything that waits ends with `error`, and nothing more is taken.
+    package mutating func connectionLost(_ error: RPCError, actions: inout RequestProcessorActions) {
+        guard self.closed == nil else { return }
+        self.closed = error
+        let entries = self.entries.sorted { $0.key.rawValue < $1.key.rawValue }
+        self.entries = [:]
+        self.queuedTexts = [:]
+        self.queue = RequestQueue()
+        self.deadlines.removeAll()
+        self.inFlight = 0
+        self.queuedCount = 0
+        self.pendingSubscribes = 0
+        for (_, entry) in entries {
+            self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
+        }
+        self.publish(&actions)
+        self.table.forEach { slot in
+            if let waiter = slot.pointee.buffer.finish(.failed(error)) { actions.consumers.append(waiter) }
+            actions.endedSubscriptions.append(slot.pointee.local)
+        }
+        self.locals = [:]
+        self.table = SubscriptionTable(seed: 0)
+        self.orphans.removeAll()
+    }
+
+    // MARK: Entries
+
+    /// Takes a request out: whoever gets its entry, and nobody else, resumes its waiter.
+    mutating func remove(_ id: RequestID) -> Entry? {
+        guard let entry = self.entries.removeValue(forKey: id) else { return nil }
+        if entry.isOnWire {
+            self.inFlight -= 1
+        } else {
+            self.queuedCount -= 1
+            if entry.groupCount == 1 || self.groupCount(entry.group) == nil { self.queuedTexts[entry.group] = nil }
+            let texts = self.queuedTexts
+            self.queue.compact(liveCount: texts.count) { texts[$0] != nil }
+        }
+        if case .subscribe(let local, _, _, _) = entry.purpose {
+            self.locals[local] = nil
+            self.pendingSubscribes -= 1
+        }
+        let entries = self.entries
+        self.deadlines.compact(liveCount: entries.count) { entries[$0] != nil }
+        return entry
+    }
+
+    /// Tells the one who waits how a request ended.
+    func end(_ purpose: Purpose, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
+        switch purpose {
+        case .call(.nobody), .unsubscribe(.nobody), .subscribe(_, _, _, .nobody): break
+        case .call(let waiter), .unsubscribe(let waiter), .subscribe(_, _, _, let waiter):
+            actions.resumptions.append(.init(waiter: waiter, outcome: outcome))
+        }
+    }
+
+    mutating func note(unattributed error: NodeError, _ actions: inout RequestProcessorActions) {
+        self.lastUnattributedError = error
+        actions.notices.append(.unattributedError(error))
+    }
+}

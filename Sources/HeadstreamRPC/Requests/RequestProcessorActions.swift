@@ -1,0 +1,46 @@
+/// What a change of ``RequestProcessor``'s state asks its shell to do, after the change has returned.
+///
+/// One value is used again and again, so that the usual notification, which asks for nothing, costs nothing.
+package struct RequestProcessorActions: ~Copyable {
+    /// A message to write, with the first of its ids.
+    package struct Message: Sendable {
+        package var id: RequestID
+        package var text: [UInt8]
+    }
+
+    /// A waiter to resume, and with what.
+    package struct Resumption: Sendable {
+        package var waiter: Waiter
+        package var outcome: Waiter.Outcome
+    }
+
+    package var messages: [Message] = []
+    package var resumptions: [Resumption] = []
+    /// Consumers that wait, to be resumed: their stream has ended or has new items.
+    package var consumers: [CheckedContinuation<Void, Never>] = []
+    /// Subscriptions that ended by no act of their consumer.
+    package var endedSubscriptions: [LocalSubscriptionID] = []
+    /// What a diagnostics handler would like to know.
+    package var notices: [RPCNotice] = []
+    /// A subscription that suspends reading is full.
+    package var suspendsReading = false
+    /// Notifications were stored: publish at the turn's end.
+    package var hasFilled = false
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        self.messages.isEmpty && self.resumptions.isEmpty && self.consumers.isEmpty && self.notices.isEmpty
+            && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.hasFilled
+    }
+}
+
+/// Something a node sent that nobody asked for or nobody could read; harmless, and worth knowing.
+package enum RPCNotice: Sendable, Equatable {
+    /// A message that is no JSON-RPC.
+    case malformedMessage(String)
+    /// An error that belongs to no request of ours (`id` null, absent or unknown).
+    case unattributedError(NodeError)
+    /// An answer to no request that waits: late, doubled or invented.
+    case unknownResponse(UInt64?)
+}

@@ -1,0 +1,47 @@
+/// Who waits for the outcome of a request. Resumed exactly once, by the shell, after the state has changed.
+package enum Waiter: Sendable {
+    package typealias Outcome = Result<ResponseBytes, RPCError>
+
+    /// A task that is suspended.
+    case continuation(CheckedContinuation<Outcome, Never>)
+    /// A closure on the loop.
+    case callback(@Sendable (Outcome) -> Void)
+    /// One item of a batch.
+    case item(BatchCollector, Int)
+    /// Nobody.
+    case nobody
+
+    package func resume(with outcome: Outcome) {
+        switch self {
+        case .continuation(let continuation): continuation.resume(returning: outcome)
+        case .callback(let body): body(outcome)
+        case .item(let collector, let index): collector.received(outcome, at: index)
+        case .nobody: break
+        }
+    }
+}
+
+/// Gathers the outcomes of a batch's items and resumes its caller when the last is there.
+///
+/// `@unchecked Sendable`: it is made on the caller's task, handed to the loop, and touched only there until the caller
+/// is resumed with its outcomes.
+package final class BatchCollector: @unchecked Sendable {
+    private var outcomes: [Waiter.Outcome?]
+    private var missing: Int
+    private var continuation: CheckedContinuation<[Waiter.Outcome], Never>?
+
+    package init(count: Int, continuation: CheckedContinuation<[Waiter.Outcome], Never>) {
+        self.outcomes = Array(repeating: nil, count: count)
+        self.missing = count
+        self.continuation = continuation
+    }
+
+    fileprivate func received(_ outcome: Waiter.Outcome, at index: Int) {
+        guard self.outcomes.indices.contains(index), self.outcomes[index] == nil else { return }
+        self.outcomes[index] = outcome
+        self.missing -= 1
+        guard self.missing == 0, let continuation = self.continuation else { return }
+        self.continuation = nil
+        continuation.resume(returning: self.outcomes.compactMap { $0 })
+    }
+}
