@@ -1,4 +1,4 @@
-package import HeadstreamLocks
+import HeadstreamLocks
 
 /// What lies between the loop and one consumer: two arenas of bytes that swap places.
 ///

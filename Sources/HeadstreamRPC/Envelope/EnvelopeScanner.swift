@@ -220,6 +220,7 @@ struct EnvelopeScanner {
 /// The first place of `byte` in `from..<to`.
 @inline(__always)
 func find(_ byte: UInt8, _ base: UnsafeRawPointer, from: Int, to: Int) -> Int? {
-    guard from < to, let found = hs_find_byte(base + from, to - from, byte) else { return nil }
-    return UnsafeRawPointer(found) - base
+    guard from < to else { return nil }
+    let place = from &+ hs_find_byte(base + from, to &- from, byte)
+    return place < to ? place : nil
 }

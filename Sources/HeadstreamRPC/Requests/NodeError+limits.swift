@@ -46,11 +46,11 @@ extension NodeError {
 
     private static func delay(in value: JSONValue, depth: Int) -> Duration? {
         guard depth < 4, case .object(let members) = value else { return nil }
-        for (key, member) in members.map({ ($0.key, $0.value) }) {
+        for (key, member) in members {
             if Self.delayKeys.contains(key.lowercased()) {
                 switch member {
                 case .number(let number):
-                    if let seconds = number.doubleValue { return Self.bounded(seconds) }
+                    if let seconds = number.double { return Self.bounded(seconds) }
                 case .string(let string):
                     if let found = Self.delay(Substring(string)) { return found }
                 default: break

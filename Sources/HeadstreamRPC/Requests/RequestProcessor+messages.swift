@@ -66,7 +66,7 @@ extension RequestProcessor {
                     entry.groupCount > 1, entry.isOnWire
                 {
                     groups.insert(entry.group)
-                    if let error = envelope.error { refusal = self.nodeError(message[error]).rpcError }
+                    if let error = envelope.error { refusal = self.nodeError(UnsafeRawBufferPointer(rebasing: message[error])).rpcError }
                 }
                 self.handle(envelope, in: message, now: now, actions: &actions)
             } while scanner.take(0x2C)
@@ -93,7 +93,7 @@ extension RequestProcessor {
                 let bytes = UnsafeRawBufferPointer(rebasing: message[result])
                 self.deliver(bytes, to: id, now: now, actions: &actions)
             } else {
-                let reason = envelope.notificationError.map { self.nodeError(message[$0]).message }
+                let reason = envelope.notificationError.map { self.nodeError(UnsafeRawBufferPointer(rebasing: message[$0])).message }
                 self.endedByNode(id, reason: reason, actions: &actions)
             }
         } else if envelope.hasMethod {
@@ -128,7 +128,7 @@ extension RequestProcessor {
         }
         self.statistics.responses &+= 1
         if let error = envelope.error {
-            let error = self.nodeError(message[error])
+            let error = self.nodeError(UnsafeRawBufferPointer(rebasing: message[error]))
             self.end(entry.purpose, .failure(error.rpcError.sent()), &actions)
         } else if let token {
             self.succeed(entry.purpose, token, actions: &actions)
@@ -172,7 +172,7 @@ extension RequestProcessor {
             actions.notices.append(.unknownResponse(nil))
             return
         }
-        let error = self.nodeError(message[place])
+        let error = self.nodeError(UnsafeRawBufferPointer(rebasing: message[place]))
         if error.code == -32700 || error.code == -32600 {
             let onWire = self.entries.filter { $0.value.isOnWire }
             let batches = onWire.filter { $0.value.groupCount > 1 }
@@ -189,15 +189,14 @@ extension RequestProcessor {
     }
 
     /// An error object; one that is not as the specification has it becomes the nearest that is.
-    private func nodeError(_ bytes: Slice<UnsafeRawBufferPointer>) -> NodeError {
-        let bytes = UnsafeRawBufferPointer(rebasing: bytes)
-        guard let value = try? JSONValue(parsing: bytes) else {
+    private func nodeError(_ bytes: UnsafeRawBufferPointer) -> NodeError {
+        guard let value = try? JSONValue(parsing: Array(bytes)) else {
             return NodeError(code: 0, message: "an error that is no JSON")
         }
         if case .string(let text) = value { return NodeError(code: 0, message: text) }
         let code = value["code"].flatMap { member -> Int64? in
             switch member {
-            case .number(let number): number.int64Value ?? number.doubleValue.flatMap { Int64(exactly: $0) }
+            case .number(let number): number.int64 ?? number.double.flatMap { Int64(exactly: $0) }
             case .string(let text): Int64(text)
             default: nil
             }

@@ -251,7 +251,7 @@ extension RequestProcessor {
         let id = self.ids.take()
         let text = RequestMessage.encode(id: id, method: methods.unsubscribe) { writer in
             // The token as the server wrote it, escapes and all.
-            writer.raw(isQuoted ? [0x22] + serverID + [0x22] : serverID)
+            writer.writeRaw(isQuoted ? [0x22] + serverID + [0x22] : serverID)
         }
         let deadline = now.addingReportingOverflow(self.limits.unsubscribeTimeout)
         self.submit(

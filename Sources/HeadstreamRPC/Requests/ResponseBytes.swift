@@ -20,8 +20,10 @@ package struct ResponseBytes: Hashable, Sendable {
     package func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try self.storage.withUnsafeBytes { (buffer) throws(Failure) in
-            try body(UnsafeRawBufferPointer(rebasing: buffer[..<self.count]))
+        let count = self.count
+        let outcome = self.storage.withUnsafeBytes { buffer in
+            Swift.Result { () throws(Failure) in try body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         }
+        return try outcome.get()
     }
 }

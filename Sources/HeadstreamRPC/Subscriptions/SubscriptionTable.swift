@@ -76,7 +76,7 @@ struct SubscriptionTable: ~Copyable {
         guard count == id.count, let base = id.baseAddress else { return false }
         return slot.pointee.serverID.withUnsafeBytes { own in
             guard let ownBase = own.baseAddress else { return false }
-            return hs_equal(ownBase, base, count) != 0
+            return hs_equal(ownBase, base, count)
         }
     }
 
