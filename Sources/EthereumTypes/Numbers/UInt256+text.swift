@@ -94,3 +94,42 @@ extension UInt256: Codable {
         try self.hexString.encode(to: encoder)
     }
 }
+
+extension UInt256 {
+    /// Reads an amount in a unit of 10^`decimals`: `1.5` with 18 decimals is 1.5 ether in wei.
+    ///
+    /// Digits with at most one point, and at most `decimals` digits behind it (more may be zeros).
+    /// - Throws: `ValueError` for anything else, and for more than 256 bits.
+    public init(_ amount: some StringProtocol, decimals: Int) throws(ValueError) {
+        let text = String(amount)
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        let whole = parts.first ?? ""
+        var fraction = parts.count > 1 ? parts[1] : ""
+        guard decimals >= 0, decimals <= 77, !(whole.isEmpty && fraction.isEmpty) else {
+            throw ValueError(value: text, reason: "is not a decimal amount")
+        }
+        while fraction.utf8.count > decimals, fraction.utf8.last == 0x30 { fraction.removeLast() }
+        guard fraction.utf8.count <= decimals else {
+            throw ValueError(value: text, reason: "has more than \(decimals) decimals")
+        }
+        let digits = whole + fraction + String(repeating: "0", count: decimals - fraction.utf8.count)
+        self = try withUTF8(of: digits) { (digits) throws(ValueError) in
+            do throws(ValueError) { return try UInt256(decimal: digits) } catch {
+                throw ValueError(value: text, reason: error.reason)
+            }
+        }
+    }
+
+    /// The amount in a unit of 10^`decimals`, exactly and without trailing zeros: 1.5 ether is `1.5`, 2 ether is `2`.
+    public func formatted(decimals: Int) -> String {
+        guard decimals > 0 else { return self.description }
+        var digits = self.description
+        if digits.utf8.count <= decimals {
+            digits = String(repeating: "0", count: decimals + 1 - digits.utf8.count) + digits
+        }
+        let whole = digits.dropLast(decimals)
+        var fraction = digits.suffix(decimals)
+        while fraction.last == "0" { fraction.removeLast() }
+        return fraction.isEmpty ? String(whole) : "\(whole).\(fraction)"
+    }
+}
