@@ -1,0 +1,81 @@
+/// The bytes of one message that did not come in one piece.
+///
+/// It grows by doubling with what has actually arrived, never with what a header announces, so each byte is copied a
+/// constant number of times and a lying header costs nothing.
+struct AssemblyBuffer: ~Copyable {
+    /// Initialised bytes that follow the contents, for readers that load wide.
+    static let slack = 64
+
+    /// Memory up to this many bytes is kept for the next message; more is given back.
+    static let keptCapacity = 16 * 1024
+
+    private var base: UnsafeMutableRawPointer?
+    private var capacity = 0
+    private(set) var count = 0
+
+    deinit {
+        self.base?.deallocate()
+    }
+
+    /// Appends a copy of `source`, unmasked with `key` (bytes in wire order), and returns the copy.
+    ///
+    /// `total` is what the contents will come to if the message ends with the current frame; growth stops there
+    /// instead of doubling past it.
+    mutating func append(
+        _ source: UnsafeRawBufferPointer,
+        unmaskingWith key: UInt32?,
+        total: Int?
+    ) -> UnsafeRawBufferPointer {
+        guard let from = source.baseAddress, source.count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        let needed = self.count + source.count
+        let storage: UnsafeMutableRawPointer
+        if let base = self.base, needed <= self.capacity {
+            storage = base
+        } else {
+            storage = self.grow(to: needed, total: total)
+        }
+        let destination = storage + self.count
+        destination.copyMemory(from: from, byteCount: source.count)
+        if let key {
+            ByteKernels.applyMask(key, to: UnsafeMutableRawBufferPointer(start: destination, count: source.count))
+        }
+        self.count = needed
+        return UnsafeRawBufferPointer(start: destination, count: source.count)
+    }
+
+    /// The contents, followed by ``slack`` initialised bytes; valid until the next call.
+    mutating func contents() -> UnsafeRawBufferPointer {
+        let storage: UnsafeMutableRawPointer
+        if let base = self.base { storage = base } else { storage = self.grow(to: 0, total: 0) }
+        (storage + self.count).initializeMemory(as: UInt8.self, repeating: 0, count: Self.slack)
+        return UnsafeRawBufferPointer(start: storage, count: self.count)
+    }
+
+    /// Forgets the contents, and gives the memory back if it is much.
+    mutating func clear() {
+        self.count = 0
+        if self.capacity > Self.keptCapacity { self.release() }
+    }
+
+    /// Forgets the contents and gives the memory back.
+    mutating func release() {
+        self.base?.deallocate()
+        self.base = nil
+        self.capacity = 0
+        self.count = 0
+    }
+
+    private mutating func grow(to needed: Int, total: Int?) -> UnsafeMutableRawPointer {
+        var capacity = max(1024, self.capacity * 2)
+        if let total { capacity = min(capacity, total) }
+        capacity = max(capacity, needed)
+        let storage = UnsafeMutableRawPointer.allocate(byteCount: capacity + Self.slack, alignment: 16)
+        if let base = self.base {
+            storage.copyMemory(from: base, byteCount: self.count)
+            base.deallocate()
+        }
+        self.base = storage
+        self.capacity = capacity
+        return storage
+    }
+}

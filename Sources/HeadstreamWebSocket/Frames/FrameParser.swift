@@ -1,0 +1,251 @@
+/// Splits the bytes of one direction of a connection into messages and control frames (RFC 6455 §5), in place.
+///
+/// A message that lies in one frame, wholly in the buffer, is handed out as a pointer into that buffer: no copy, no
+/// allocation. What comes in pieces, be it a frame that is not all there or a fragmented message, is gathered in a
+/// buffer of the parser's own, so that the bytes it leaves unconsumed are never more than a frame's header and a
+/// control frame's body (139 bytes), and every byte is copied a constant number of times.
+///
+/// One frame's rules are decided as soon as its first bytes are there, text is checked as it arrives, and a message
+/// over the limit fails when its length is announced. After a failure or a close frame everything else is discarded
+/// unparsed.
+package struct FrameParser: ~Copyable {
+    /// What the next bytes were.
+    ///
+    /// The pointers are valid until the next call of the parser, and no longer than the buffer that was parsed. Those
+    /// of a message are followed by at least 64 initialised bytes if those of the buffer are.
+    package enum Event {
+        /// Nothing whole is left; hand over what was not consumed, in front of the next bytes.
+        case needMore
+        /// A whole message. Text is UTF-8.
+        case message(UnsafeRawBufferPointer, MessageKind)
+        /// A ping with up to 125 bytes, to be answered with a pong with the same bytes.
+        case ping(UnsafeRawBufferPointer)
+        /// A pong with up to 125 bytes.
+        case pong(UnsafeRawBufferPointer)
+        /// The peer's close frame: its code, nil if it had none, and its reason, UTF-8 of up to 123 bytes. The last
+        /// event.
+        case close(UInt16?, UnsafeRawBufferPointer)
+        /// The peer broke a rule. The last event.
+        case failed(WebSocketError)
+    }
+
+    private enum Phase {
+        /// A frame begins.
+        case header
+        /// Inside a data frame that is being gathered.
+        case payload
+        /// The gathered message was handed out and can be forgotten now.
+        case delivered
+        /// After a close frame or a failure.
+        case discarding
+    }
+
+    /// The limit of a message where none is given: 32 MiB, as much as geth sends.
+    package static let defaultMaxMessageSize = 32 * 1024 * 1024
+
+    /// RSV1 to RSV3; none of them means anything without an extension. RFC 7692 would take RSV1 (0x40) out.
+    private static let refusedBits: UInt8 = 0x70
+
+    private let role: WebSocketRole
+    private let maxMessageSize: Int
+    private var phase = Phase.header
+    /// The kind of the fragmented message between its first frame and its last.
+    private var openMessage: MessageKind?
+    /// Of the frame being gathered: the bytes still to come, its FIN bit and mask, turned so that it fits the next.
+    private var frameRemaining = 0
+    private var frameIsFinal = false
+    private var frameMask: UInt32?
+    private var text = UTF8Validator()
+    private var assembly = AssemblyBuffer()
+
+    /// - Parameters:
+    ///   - role: which end this is; the peer is the other.
+    ///   - maxMessageSize: the limit of a message's payload, all fragments together, in bytes.
+    package init(role: WebSocketRole, maxMessageSize: Int = Self.defaultMaxMessageSize) {
+        self.role = role
+        self.maxMessageSize = max(0, maxMessageSize)
+    }
+
+    /// Whether a close frame or a failure ended the parsing; all further bytes are discarded.
+    package var isDiscarding: Bool { self.phase == .discarding }
+
+    /// The memory that holds a message in pieces, in bytes.
+    package var bufferedBytes: Int { self.assembly.count }
+
+    /// Takes one event from `bytes`, beginning at `offset`, and moves `offset` behind what it used.
+    ///
+    /// Call it until it says ``Event/needMore``: then the memory of a large message has been given back too. The
+    /// bytes are unmasked in place.
+    package mutating func next(in bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) -> Event {
+        while true {
+            switch self.phase {
+            case .header:
+                if let event = self.beginFrame(in: bytes, at: &offset) { return event }
+            case .payload:
+                if let event = self.gather(from: bytes, at: &offset) { return event }
+            case .delivered:
+                self.assembly.clear()
+                self.phase = .header
+            case .discarding:
+                offset = max(offset, bytes.count)
+                return .needMore
+            }
+        }
+    }
+
+    /// Reads a frame's header. Returns nil if the frame is now being gathered.
+    @inline(__always)
+    private mutating func beginFrame(in bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) -> Event? {
+        let available = bytes.count - offset
+        guard available >= 2, let base = bytes.baseAddress else { return .needMore }
+        let start = base + offset
+        let first = start.load(as: UInt8.self)
+        let second = start.load(fromByteOffset: 1, as: UInt8.self)
+
+        guard first & Self.refusedBits == 0 else { return self.fail(.reservedBits(first & Self.refusedBits)) }
+        let isMasked = second & 0x80 != 0
+        guard isMasked == (self.role == .server) else { return self.fail(isMasked ? .maskForbidden : .maskMissing) }
+        if first & 0x08 != 0 {
+            return self.controlFrame(start, available: available, at: &offset)
+        }
+
+        let isFinal = first & 0x80 != 0
+        let opcode = first & 0x0F
+        switch opcode {
+        case Opcode.text.rawValue, Opcode.binary.rawValue:
+            guard self.openMessage == nil else { return self.fail(.unfinishedMessage) }
+        case Opcode.continuation.rawValue:
+            guard self.openMessage != nil else { return self.fail(.unexpectedContinuation) }
+        default:
+            return self.fail(.reservedOpcode(opcode))
+        }
+
+        var headerSize = 2
+        var length = Int(second & 0x7F)
+        if length == 126 {
+            guard available >= 4 else { return .needMore }
+            headerSize = 4
+            length = Int(UInt16(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+            guard length > 125 else { return self.fail(.lengthNotMinimal(UInt64(length))) }
+        } else if length == 127 {
+            guard available >= 10 else { return .needMore }
+            headerSize = 10
+            let wide = UInt64(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
+            guard wide > 0xFFFF else { return self.fail(.lengthNotMinimal(wide)) }
+            guard let narrow = Int(exactly: wide) else { return self.fail(.lengthOutOfRange) }
+            length = narrow
+        }
+        // The gathered bytes are within the limit, so the difference cannot overflow.
+        guard length <= self.maxMessageSize - self.assembly.count else {
+            return self.fail(
+                .messageTooBig(size: UInt64(length) + UInt64(self.assembly.count), limit: self.maxMessageSize)
+            )
+        }
+        var mask: UInt32?
+        if isMasked {
+            guard available >= headerSize + 4 else { return .needMore }
+            mask = start.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
+            headerSize += 4
+        }
+
+        if isFinal, opcode != Opcode.continuation.rawValue, length <= available - headerSize {
+            let payload = UnsafeMutableRawBufferPointer(start: start + headerSize, count: length)
+            if let mask { ByteKernels.applyMask(mask, to: payload) }
+            let message = UnsafeRawBufferPointer(payload)
+            offset += headerSize + length
+            guard opcode == Opcode.text.rawValue else { return .message(message, .binary) }
+            guard ByteKernels.isUTF8(message) else { return self.fail(.invalidUTF8) }
+            return .message(message, .text)
+        }
+
+        offset += headerSize
+        if opcode != Opcode.continuation.rawValue {
+            self.openMessage = opcode == Opcode.text.rawValue ? .text : .binary
+            self.text = UTF8Validator()
+        }
+        self.frameRemaining = length
+        self.frameIsFinal = isFinal
+        self.frameMask = mask
+        self.phase = .payload
+        return nil
+    }
+
+    /// Takes what is there of the frame being gathered. Returns nil if another frame of the message follows.
+    private mutating func gather(from bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) -> Event? {
+        let taken = min(self.frameRemaining, bytes.count - offset)
+        if taken > 0 {
+            let piece = self.assembly.append(
+                UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + taken]),
+                unmaskingWith: self.frameMask,
+                total: self.frameIsFinal ? self.assembly.count + self.frameRemaining : nil
+            )
+            offset += taken
+            self.frameRemaining -= taken
+            self.frameMask = self.frameMask.map { ByteKernels.rotateMask($0, by: taken) }
+            if self.openMessage == .text, !self.text.consume(piece) { return self.fail(.invalidUTF8) }
+        }
+        guard self.frameRemaining == 0 else { return .needMore }
+        guard self.frameIsFinal, let kind = self.openMessage else {
+            self.phase = .header
+            return nil
+        }
+        guard self.text.isComplete else { return self.fail(.invalidUTF8) }
+        self.openMessage = nil
+        self.phase = .delivered
+        return .message(self.assembly.contents(), kind)
+    }
+
+    /// Reads a control frame, which is at most 139 bytes and so is left in the buffer until it is whole.
+    private mutating func controlFrame(
+        _ start: UnsafeMutableRawPointer,
+        available: Int,
+        at offset: inout Int
+    ) -> Event {
+        let first = start.load(as: UInt8.self)
+        let second = start.load(fromByteOffset: 1, as: UInt8.self)
+        guard let opcode = Opcode(rawValue: first & 0x0F) else { return self.fail(.reservedOpcode(first & 0x0F)) }
+        guard first & 0x80 != 0 else { return self.fail(.controlFrameFragmented) }
+        let length = Int(second & 0x7F)
+        guard length <= 125 else { return self.fail(.controlFrameTooLong) }
+        let isMasked = second & 0x80 != 0
+        let headerSize = isMasked ? 6 : 2
+        guard available >= headerSize + length else { return .needMore }
+        let payload = UnsafeMutableRawBufferPointer(start: start + headerSize, count: length)
+        if isMasked {
+            ByteKernels.applyMask(start.loadUnaligned(fromByteOffset: 2, as: UInt32.self), to: payload)
+        }
+        offset += headerSize + length
+        let body = UnsafeRawBufferPointer(payload)
+        switch opcode {
+        case .ping: return .ping(body)
+        case .pong: return .pong(body)
+        default: return self.closeFrame(body)
+        }
+    }
+
+    private mutating func closeFrame(_ body: UnsafeRawBufferPointer) -> Event {
+        let nothing = UnsafeRawBufferPointer(rebasing: body[body.endIndex...])
+        if body.isEmpty {
+            self.discard()
+            return .close(nil, nothing)
+        }
+        guard body.count >= 2 else { return self.fail(.closeFrameTooShort) }
+        let code = UInt16(bigEndian: body.loadUnaligned(as: UInt16.self))
+        guard CloseCode.isAllowedOnWire(code) else { return self.fail(.invalidCloseCode(code)) }
+        let reason = UnsafeRawBufferPointer(rebasing: body[2...])
+        guard ByteKernels.isUTF8(reason) else { return self.fail(.invalidUTF8) }
+        self.discard()
+        return .close(code, reason)
+    }
+
+    private mutating func fail(_ code: WebSocketError.Code) -> Event {
+        self.discard()
+        return .failed(WebSocketError(code))
+    }
+
+    private mutating func discard() {
+        self.phase = .discarding
+        self.openMessage = nil
+        self.assembly.release()
+    }
+}
