@@ -60,7 +60,7 @@ extension RequestProcessor {
             return
         }
         self.statistics.notifications &+= 1
-        if slot.pointee.holdsArena, slot.pointee.sibling == nil, case .stored = slot.pointee.deliver(result) { return }
+        if slot.pointee.holdsArena, slot.pointee.sibling == nil, slot.pointee.append(result) { return }
         self.deliverCarefully(result, to: slot, now: now, actions: &actions)
     }
 
@@ -84,8 +84,11 @@ extension RequestProcessor {
             switch slot.pointee.deliver(result) {
             case .stored:
                 break
+            case .storedInPlaceOf(let count):
+                self.statistics.lost &+= UInt64(count)
             case .storedButFull:
                 slot.pointee.isFull = true
+                self.suspended.insert(slot.pointee.local)
                 actions.suspendsReading = true
             case .lost:
                 self.statistics.lost &+= 1
@@ -129,6 +132,12 @@ extension RequestProcessor {
         let isFull = slot.pointee.isFull
         slot.pointee.isFull = false
         return slot.pointee.buffer.publish(arena, isPausing: isFull)
+    }
+
+    /// A consumer for which reading was suspended has taken what was buffered.
+    package mutating func drained(_ local: LocalSubscriptionID, actions: inout RequestProcessorActions) {
+        guard self.suspended.remove(local) != nil, self.suspended.isEmpty else { return }
+        actions.resumesReading = true
     }
 
     // MARK: Beginnings
@@ -204,6 +213,7 @@ extension RequestProcessor {
         _ end: SubscriptionBuffer.End,
         _ actions: inout RequestProcessorActions
     ) -> CheckedContinuation<Void, Never>? {
+        self.drained(slot.pointee.local, actions: &actions)
         let wasHolding = slot.pointee.holdsArena
         let waiter = self.publish(slot)
         if wasHolding { self.filled.removeAll { $0 == slot } }

@@ -57,6 +57,8 @@ package struct RequestProcessor: ~Copyable {
     var pendingSubscribes = 0
     /// Slots that hold their arena, to be published at the turn's end.
     var filled: [SubscriptionTable.Slot] = []
+    /// Subscriptions for which reading is suspended until their consumers have drained.
+    var suspended: Set<LocalSubscriptionID> = []
     var notificationShape = NotificationShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
@@ -88,6 +90,12 @@ package struct RequestProcessor: ~Copyable {
         self.ids = ids
         self.table = SubscriptionTable(seed: seed)
         self.orphans = OrphanBuffer(limit: limits.orphanBytes)
+    }
+
+    /// Seeds the hashing of subscription ids anew. Before the first request; later it does nothing.
+    package mutating func reseed(_ seed: UInt64) {
+        guard self.locals.isEmpty, self.table.count == 0 else { return }
+        self.table = SubscriptionTable(seed: seed)
     }
 
     /// Requests that wait, on the wire or for their turn. Nothing else is kept of a request.
@@ -251,7 +259,13 @@ package struct RequestProcessor: ~Copyable {
     }
 
     /// The connection is over: everything that waits ends with `error`, and nothing more is taken.
-    package mutating func connectionLost(_ error: RPCError, actions: inout RequestProcessorActions) {
+    ///
+    /// - Parameter streams: how streams end; by default with `error`.
+    package mutating func connectionLost(
+        _ error: RPCError,
+        streams: SubscriptionBuffer.End? = nil,
+        actions: inout RequestProcessorActions
+    ) {
         guard self.closed == nil else { return }
         self.closed = error
         let entries = self.entries.sorted { $0.key.rawValue < $1.key.rawValue }
@@ -267,10 +281,11 @@ package struct RequestProcessor: ~Copyable {
         }
         self.publish(&actions)
         self.table.forEach { slot in
-            if let waiter = slot.pointee.buffer.finish(.failed(error)) { actions.consumers.append(waiter) }
+            if let waiter = slot.pointee.buffer.finish(streams ?? .failed(error)) { actions.consumers.append(waiter) }
             actions.endedSubscriptions.append(slot.pointee.local)
         }
         self.locals = [:]
+        self.suspended = []
         self.table = SubscriptionTable(seed: 0)
         self.orphans.removeAll()
     }

@@ -24,6 +24,8 @@ package struct RequestProcessorActions: ~Copyable {
     package var notices: [RPCNotice] = []
     /// A subscription that suspends reading is full.
     package var suspendsReading = false
+    /// The last full one has room again.
+    package var resumesReading = false
     /// Notifications were stored: publish at the turn's end.
     package var hasFilled = false
 
@@ -31,7 +33,8 @@ package struct RequestProcessorActions: ~Copyable {
 
     package var isEmpty: Bool {
         self.messages.isEmpty && self.resumptions.isEmpty && self.consumers.isEmpty && self.notices.isEmpty
-            && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.hasFilled
+            && self.endedSubscriptions.isEmpty && !self.suspendsReading
+            && !self.resumesReading && !self.hasFilled
     }
 }
 

@@ -39,39 +39,39 @@ struct SubscriptionSlot: ~Copyable {
     /// What became of a notification.
     enum Delivery {
         case stored
+        /// Stored, and so many older ones gave way (`.dropOldest`).
+        case storedInPlaceOf(Int)
         /// Stored beyond the limit: the connection is to stop reading (`.suspendReading`).
         case storedButFull
-        /// Not stored; the subscription is to end (`.fail`).
-        case overflowed
         /// Not stored, and the loss is noted in the arena.
         case lost
+        /// Not stored; the subscription is to end (`.fail`).
+        case overflowed
     }
 
-    /// Copies a notification into the filling arena.
+    /// Copies a notification into the filling arena if there is room for it.
     @inline(__always)
-    mutating func deliver(_ bytes: UnsafeRawBufferPointer) -> Delivery {
-        if self.arena.append(bytes, limit: self.buffer.limit / 2) { return .stored }
-        return self.deliverToFull(bytes)
+    mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        self.arena.append(bytes, limit: self.buffer.limit / 2)
     }
 
-    @inline(never)
-    private mutating func deliverToFull(_ bytes: UnsafeRawBufferPointer) -> Delivery {
-        let limit = self.buffer.limit / 2
+    /// Copies a notification into the filling arena, or does what the policy says where it is full.
+    mutating func deliver(_ bytes: UnsafeRawBufferPointer) -> Delivery {
+        if self.append(bytes) { return .stored }
         switch self.buffer.policy {
         case .fail:
             return .overflowed
         case .dropOldest:
-            guard self.arena.makeRoom(forRecord: bytes.count, limit: limit) != nil,
-                self.arena.append(bytes, limit: limit)
+            guard let gone = self.arena.makeRoom(forRecord: bytes.count, limit: self.buffer.limit / 2),
+                self.append(bytes)
             else {
                 self.arena.lost &+= 1
                 return .lost
             }
-            return .stored
+            return .storedInPlaceOf(gone)
         case .suspendReading:
             // What one read brought is taken in full; the next read waits for the consumer.
-            guard self.arena.append(bytes, limit: .max) else { return .overflowed }
-            return .storedButFull
+            return self.arena.append(bytes, limit: .max) ? .storedButFull : .overflowed
         }
     }
 }

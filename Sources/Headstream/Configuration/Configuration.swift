@@ -1,0 +1,77 @@
+public import HeadstreamRPC
+package import HeadstreamSockets
+
+/// What can be set about a client. The defaults suit a hosted node and a subscriber that must not miss anything.
+public struct Configuration: Sendable {
+    /// From the name to the finished handshake. Default 30 s.
+    public var connectTimeout: Duration = .seconds(30)
+    /// From a request to its answer, waiting for its turn included. Default 30 s.
+    public var requestTimeout: Duration = .seconds(30)
+    /// How long `close()` waits for the node's part of it. Default 5 s.
+    public var closeTimeout: Duration = .seconds(5)
+
+    /// The longest message a node may send, in bytes. Default 32 MiB, which is geth's own limit.
+    public var maxMessageSize = 32 << 20
+    /// How many bytes may wait to be written before requests fail with `.sendBufferFull`. Default 8 MiB.
+    public var maxUnsentBytes = 8 << 20
+    /// How many requests are on the wire at once; a batch counts its items. Default 100.
+    public var maxInFlight = 100
+    /// How many requests may wait for their turn. Default 10,000.
+    public var maxQueuedRequests = 10_000
+    /// How many requests one batch message holds; larger batches are split. Default 100.
+    public var maxBatch = 100
+    /// How many bytes of notifications are kept until the response that tells their subscription. Default 1 MiB.
+    public var maxOrphanBytes = 1 << 20
+
+    /// How many bytes of notifications one subscription buffers for its consumer. Default 16 MiB.
+    public var bufferLimit = 16 << 20
+    /// What happens when they are used up. Default `.fail`.
+    public var whenFull = BufferPolicy.fail
+
+    /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error.
+    public var headers: [(name: String, value: String)] = []
+    /// The name in the handshake's `User-Agent` header.
+    public var userAgent = "headstream/\(Web3.version)"
+
+    /// The loop that the connection lives on; the process's shared one by default.
+    public var eventLoop: EventLoop {
+        get { (self.loop as? EventLoop) ?? .shared }
+        set { self.loop = newValue }
+    }
+
+    /// Called with what an operator may want to know, on the loop: be quick. The library itself prints nothing.
+    public var diagnostics: (@Sendable (Diagnostic) -> Void)?
+
+    /// `nil` for the shared event loop; tests put a simulated one here.
+    package var loop: (any Loop)?
+    /// A replay is over when its node closes: streams end with nil then and not with an error.
+    package var endOfConnectionEndsStreams = false
+
+    public init() {}
+
+    package var limits: RequestProcessor.Limits {
+        var limits = RequestProcessor.Limits()
+        limits.maxInFlight = max(1, self.maxInFlight)
+        limits.maxQueued = max(0, self.maxQueuedRequests)
+        limits.orphanBytes = max(0, self.maxOrphanBytes)
+        return limits
+    }
+}
+
+/// Something worth knowing that no caller was told, in the shape of swift-log's messages.
+public struct Diagnostic: Sendable, CustomStringConvertible {
+    public enum Level: String, Sendable {
+        case debug, warning
+    }
+
+    public var level: Level
+    /// One of a fixed set of texts, fit for grouping.
+    public var message: String
+    /// What is particular about this one.
+    public var metadata: [String: String]
+
+    public var description: String {
+        let details = self.metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        return "\(self.level.rawValue): \(self.message)\(details)"
+    }
+}

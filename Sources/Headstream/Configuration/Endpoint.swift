@@ -1,0 +1,116 @@
+package import HeadstreamSockets
+
+/// Where a node listens: `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
+///
+/// A literal can be written where an endpoint is wanted; one that is wrong is told by `Web3.connect`. What a user or a
+/// configuration file gives goes through ``init(_:)-(String)``, which throws.
+public struct Endpoint: Hashable, Sendable {
+    package enum Target: Hashable, Sendable {
+        case webSocket(host: String, port: UInt16, path: String, userInfo: String?)
+        case ipc(path: String)
+        /// A literal that is none, and why.
+        case invalid(reason: String)
+    }
+
+    package let target: Target
+
+    /// A Unix socket that a node speaks JSON-RPC on.
+    ///
+    /// - Parameter path: at most 107 bytes; `@name` for Linux's abstract namespace.
+    public static func ipc(_ path: String) -> Endpoint {
+        Endpoint(target: .ipc(path: path))
+    }
+
+    private init(target: Target) {
+        self.target = target
+    }
+
+    /// Reads a URL or a path.
+    ///
+    /// - Throws: ``Web3Error`` with the code `.invalidEndpoint`, which says what is wrong and never repeats
+    ///   credentials, path or query.
+    public init(_ text: String) throws(Web3Error) {
+        let target = Self.parse(text)
+        if case .invalid(let reason) = target { throw Web3Error(.invalidEndpoint, reason) }
+        self.target = target
+    }
+
+    private static func parse(_ text: String) -> Target {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || text.hasPrefix("/") || text.hasPrefix("ipc:") else {
+            return .invalid(reason: "an endpoint must not hold blanks or control characters")
+        }
+        if text.hasPrefix("/") || text.hasPrefix("@") || text.hasPrefix("./") { return .ipc(path: text) }
+        guard let colon = text.firstIndex(of: ":") else {
+            return .invalid(reason: "an endpoint is ws://host:port/path, ipc:PATH or the path of a Unix socket")
+        }
+        let rest = text[text.index(after: colon)...]
+        switch text[..<colon].lowercased() {
+        case "ws":
+            return Self.parseAuthority(rest, defaultPort: 80)
+        case "ipc", "unix":
+            let path = rest.hasPrefix("//") ? rest.dropFirst(2) : rest
+            return path.isEmpty ? .invalid(reason: "the path of the Unix socket is empty") : .ipc(path: String(path))
+        case "wss":
+            return .invalid(reason: "wss:// (TLS) is not supported yet; use ws:// or IPC")
+        case "http", "https":
+            return .invalid(reason: "HTTP cannot push notifications; use the node's ws:// or IPC endpoint")
+        default:
+            return .invalid(reason: "the scheme is unknown; an endpoint is ws://host:port/path or ipc:PATH")
+        }
+    }
+
+    /// `//user:password@host:port/path?query` (RFC 3986 §3.2); a fragment is not sent.
+    private static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
+        guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws:") }
+        let text = text.dropFirst(2).prefix { $0 != "#" }
+        let end = text.firstIndex { $0 == "/" || $0 == "?" } ?? text.endIndex
+        var authority = text[..<end]
+        var path = String(text[end...])
+        if !path.hasPrefix("/") { path = "/" + path }
+        var userInfo: String?
+        if let at = authority.lastIndex(of: "@") {
+            userInfo = String(authority[..<at])
+            authority = authority[authority.index(after: at)...]
+        }
+        var host = authority
+        var port = defaultPort
+        if authority.hasPrefix("[") {
+            guard let close = authority.firstIndex(of: "]") else {
+                return .invalid(reason: "an IPv6 address must end with ]")
+            }
+            host = authority[authority.index(after: authority.startIndex)..<close]
+            authority = authority[authority.index(after: close)...]
+            guard authority.isEmpty || authority.hasPrefix(":") else {
+                return .invalid(reason: "only a port may follow an IPv6 address")
+            }
+        } else {
+            host = authority.prefix { $0 != ":" }
+            authority = authority.dropFirst(host.count)
+        }
+        if authority.hasPrefix(":"), authority.count > 1 {
+            guard let number = UInt16(authority.dropFirst()), number > 0 else {
+                return .invalid(reason: "a port is a number from 1 to 65535")
+            }
+            port = number
+        }
+        guard !host.isEmpty else { return .invalid(reason: "the host is missing") }
+        return .webSocket(host: String(host), port: port, path: path, userInfo: userInfo)
+    }
+}
+
+extension Endpoint: ExpressibleByStringLiteral {
+    public init(stringLiteral text: String) {
+        self.init(target: Self.parse(text))
+    }
+}
+
+extension Endpoint: CustomStringConvertible {
+    /// The endpoint without credentials, path and query: providers put tokens into each of them.
+    public var description: String {
+        switch self.target {
+        case .webSocket(let host, let port, _, _): "ws://\(SocketAddress.host(host, port: port))"
+        case .ipc(let path): "ipc:\(path)"
+        case .invalid: "invalid endpoint"
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import HeadstreamRPC
+import HeadstreamSockets
+import HeadstreamWebSocket
+
+// From the socket to the processor. The channel calls on the loop, outside any job, hence `assumeIsolated`.
+extension Connection: ChannelDelegate {
+    nonisolated func channelOpened(_ channel: any Channel) {
+        self.assumeIsolated { $0.socketOpened(channel) }
+    }
+
+    nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
+        self.assumeIsolated { $0.received(bytes) }
+    }
+
+    nonisolated func channelDrained(_ channel: any Channel) {
+        self.assumeIsolated { connection in
+            guard case .open = connection.phase, let payload = connection.pongs.drained() else { return }
+            payload.withUnsafeBytes { connection.write(.pong, $0) }
+        }
+    }
+
+    nonisolated func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
+        self.assumeIsolated { $0.socketEnded(reason) }
+    }
+
+    /// What was read; returns how much of it is done with.
+    private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        var offset = 0
+        if case .upgrading(var handshake) = self.phase {
+            let action = handshake.received(UnsafeRawBufferPointer(bytes))
+            self.phase = .upgrading(handshake)
+            offset = self.upgrade(action)
+        }
+        switch self.phase {
+        case .open: self.readMessages(bytes, at: &offset)
+        case .closing: self.awaitClose(bytes, at: &offset)
+        case .upgrading: break
+        case .idle, .connecting, .ended: offset = bytes.count
+        }
+        self.metrics.bytesReceived &+= UInt64(offset)
+        return offset
+    }
+
+    /// Messages go through ``InboundPath`` in one go; control frames come up to here.
+    private func readMessages(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) {
+        let now = self.loop.now.nanoseconds
+        while case .open = self.phase {
+            let event = self.inbound.received(bytes, at: &offset, now: now, actions: &self.actions)
+            self.perform()
+            switch event {
+            case .needMore:
+                return
+            case .ping(let payload):
+                if self.pongs.receivedPing(payload) { self.write(.pong, payload) }
+            case .close(let code, let reason):
+                self.follow(self.closing.receivedClose(code: code, reason: reason))
+            case .broken(let error):
+                self.follow(self.closing.failed(error))
+            case .unreadable(let error):
+                self.end(Web3Error(.protocolViolation, "\(self.endpoint): \(error.message)"))
+            }
+        }
+        // Ended by what was read: the rest is nobody's.
+        offset = bytes.count
+    }
+
+    private func awaitClose(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) {
+        while case .closing = self.phase {
+            switch self.inbound.skipMessages(in: bytes, at: &offset) {
+            case .close(let code, let reason): self.follow(self.closing.receivedClose(code: code, reason: reason))
+            case .broken(let error): self.follow(self.closing.failed(error))
+            case .needMore, .ping, .unreadable: return
+            }
+        }
+        offset = bytes.count
+    }
+
+    private func socketEnded(_ reason: ChannelEnd) {
+        self.channel = nil
+        switch (self.phase, reason) {
+        case (.connecting, .failed(let error)):
+            self.end(Web3Error(error, connectingTo: self.endpoint))
+        case (.upgrading(var handshake), .endOfStream):
+            self.upgrade(handshake.endOfStream())
+        case (.upgrading, .failed(let error)):
+            self.end(Web3Error(error, connectingTo: self.endpoint))
+        case (.open, .failed(let error)):
+            self.end(Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)"))
+        case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:
+            self.end(Web3Error(.connectionClosed, "the node closed the IPC connection"))
+        case (.open, .endOfStream), (.closing, _):
+            self.follow(self.closing.endOfStream())
+        case (.idle, _), (.connecting, .endOfStream), (.ended, _):
+            self.end(Web3Error(.cannotConnect, "\(self.endpoint): the connection ended at once"))
+        }
+    }
+}

@@ -1,0 +1,254 @@
+import HeadstreamRPC
+import HeadstreamSockets
+import HeadstreamWebSocket
+
+// What callers want of the node, and what the processor asks for after each change of its state.
+extension Connection {
+    /// Sends a request and returns its result's bytes.
+    func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
+        await self.waiting(for: id) { connection, waiter in
+            connection.inbound.processor.submit(
+                id,
+                text: text,
+                deadline: connection.deadline(in: timeout),
+                waiter: waiter,
+                actions: &connection.actions
+            )
+        }
+    }
+
+    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in `buffer`.
+    func subscribe(
+        _ local: LocalSubscriptionID,
+        _ methods: SubscriptionMethods,
+        id: RequestID,
+        text: [UInt8],
+        buffer: SubscriptionBuffer,
+        timeout: Duration
+    ) async -> Waiter.Outcome {
+        await self.waiting(for: id) { connection, waiter in
+            connection.inbound.processor.subscribe(
+                local,
+                methods,
+                id: id,
+                text: text,
+                buffer: buffer,
+                deadline: connection.deadline(in: timeout),
+                waiter: waiter,
+                actions: &connection.actions
+            )
+        }
+    }
+
+    /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
+    private func waiting(
+        for id: RequestID,
+        _ submit: (isolated Connection, Waiter) -> Void
+    ) async -> Waiter.Outcome {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // Asked here, on the loop: a cancellation before this point finds nothing to cancel.
+                guard !Task.isCancelled else {
+                    return continuation.resume(returning: .failure(RPCError(.cancelled, "cancelled")))
+                }
+                submit(self, .continuation(continuation))
+                self.perform()
+            }
+        } onCancel: {
+            self.enqueue { connection in
+                connection.inbound.processor.cancelled(id, actions: &connection.actions)
+                connection.perform()
+            }
+        }
+    }
+
+    /// Sends a batch's messages and returns an outcome for each item, in their order.
+    func callBatch(
+        _ messages: [(first: RequestID, count: Int, text: [UInt8])],
+        timeout: Duration
+    ) async -> [Waiter.Outcome] {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let total = messages.reduce(0) { $0 + $1.count }
+                let collector = BatchCollector(count: total, continuation: continuation)
+                var index = 0
+                for message in messages {
+                    let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
+                    index += message.count
+                    self.inbound.processor.submitBatch(
+                        message.first,
+                        text: message.text,
+                        deadline: self.deadline(in: timeout),
+                        waiters: waiters,
+                        actions: &self.actions
+                    )
+                }
+                if Task.isCancelled { self.cancel(messages) }
+                self.perform()
+            }
+        } onCancel: {
+            self.enqueue { connection in
+                connection.cancel(messages)
+                connection.perform()
+            }
+        }
+    }
+
+    private func cancel(_ messages: [(first: RequestID, count: Int, text: [UInt8])]) {
+        for message in messages {
+            for offset in 0..<message.count {
+                self.inbound.processor.cancelled(message.first.advanced(by: offset), actions: &self.actions)
+            }
+        }
+    }
+
+    /// Ends a subscription and returns when the node has answered, or will not.
+    func unsubscribe(_ local: LocalSubscriptionID) async {
+        _ = await withCheckedContinuation { continuation in
+            self.inbound.processor.unsubscribe(
+                local,
+                now: self.loop.now.nanoseconds,
+                waiter: .continuation(continuation),
+                actions: &self.actions
+            )
+            self.perform()
+        }
+    }
+
+    /// A consumer is gone; from any thread, without waiting.
+    nonisolated func endSubscription(_ local: LocalSubscriptionID) {
+        self.enqueue { connection in
+            connection.inbound.processor.unsubscribe(
+                local,
+                now: connection.loop.now.nanoseconds,
+                waiter: .nobody,
+                actions: &connection.actions
+            )
+            connection.perform()
+        }
+    }
+
+    /// A consumer for which reading was suspended has caught up; from any thread.
+    nonisolated func consumerDrained(_ local: LocalSubscriptionID) {
+        self.enqueue { connection in
+            connection.inbound.processor.drained(local, actions: &connection.actions)
+            connection.perform()
+        }
+    }
+
+    /// The counters as they are now.
+    func currentMetrics() -> Metrics {
+        var metrics = self.metrics
+        metrics.add(self.inbound.processor.statistics)
+        metrics.requestsWaiting = self.inbound.processor.waitingCount
+        metrics.subscriptions = self.inbound.processor.subscriptionCount
+        metrics.bytesUnsent = self.channel?.queuedBytes ?? 0
+        return metrics
+    }
+
+    private func deadline(in timeout: Duration) -> UInt64 {
+        self.loop.now.advanced(by: timeout).nanoseconds
+    }
+
+    // MARK: What the processor asks for
+
+    /// Carries out what a change of the processor's state asked for, after the change has returned.
+    func perform() {
+        while !self.actions.isEmpty {
+            var actions = RequestProcessorActions()
+            swap(&actions, &self.actions)
+            if actions.hasFilled { self.publishAtTurnEnd() }
+            for message in actions.messages { self.send(message) }
+            for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
+            for consumer in actions.consumers { consumer.resume() }
+            for notice in actions.notices { self.report(notice) }
+            if actions.suspendsReading { self.channel?.isReading = false }
+            if actions.resumesReading { self.channel?.isReading = true }
+        }
+        self.scheduleRequestDeadline()
+    }
+
+    /// Consumers are woken once a turn, however many reads it had: a sleep and a wake cost as much as 150 messages.
+    private func publishAtTurnEnd() {
+        guard !self.publishesAtTurnEnd else { return }
+        self.publishesAtTurnEnd = true
+        self.loop.atTurnEnd {
+            self.assumeIsolated { connection in
+                connection.publishesAtTurnEnd = false
+                connection.inbound.processor.publish(&connection.actions)
+                connection.perform()
+            }
+        }
+    }
+
+    private func scheduleRequestDeadline() {
+        guard let instant = self.inbound.processor.nextDeadline else { return }
+        if let scheduled = self.requestDeadline {
+            guard instant < scheduled.instant else { return }
+            self.loop.cancel(scheduled.id)
+        }
+        let id = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
+            self?.assumeIsolated { connection in
+                connection.requestDeadline = nil
+                connection.inbound.processor.deadlineReached(
+                    now: connection.loop.now.nanoseconds,
+                    actions: &connection.actions
+                )
+                connection.perform()
+            }
+        }
+        self.requestDeadline = (id, instant)
+    }
+
+    private func report(_ notice: RPCNotice) {
+        guard let diagnostics = self.configuration.diagnostics else { return }
+        switch notice {
+        case .malformedMessage(let reason):
+            let metadata = ["reason": CleanText.line(reason)]
+            diagnostics(Diagnostic(level: .warning, message: "malformed message", metadata: metadata))
+        case .unattributedError(let error):
+            let metadata = ["code": "\(error.code)", "text": CleanText.line(error.message)]
+            diagnostics(Diagnostic(level: .warning, message: "error for no request", metadata: metadata))
+        case .unknownResponse(let id):
+            let metadata = ["id": id.map { "\($0)" } ?? "none"]
+            diagnostics(Diagnostic(level: .debug, message: "response to no request", metadata: metadata))
+        }
+    }
+
+    // MARK: Writing
+
+    private func send(_ message: RequestProcessorActions.Message) {
+        guard let channel = self.channel, case .open = self.phase else { return }
+        let limit = self.configuration.maxUnsentBytes
+        guard channel.queuedBytes + message.text.count <= limit else {
+            let text = "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
+            self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
+            return
+        }
+        message.text.withUnsafeBytes { self.write(.text, $0) }
+    }
+
+    /// Writes a frame; on IPC, where there are none, the message with a newline behind it for nodes that read lines.
+    func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        self.outbound.removeAll(keepingCapacity: self.outbound.capacity <= 1 << 18)
+        if self.endpoint.isIPC {
+            self.outbound.append(contentsOf: payload)
+            self.outbound.append(0x0A)
+        } else {
+            FrameWriter.append(opcode, payload: payload, mask: self.masks.next(), to: &self.outbound)
+        }
+        self.writeOutbound()
+    }
+
+    func writeClose(_ code: UInt16?, _ reason: String) {
+        self.outbound.removeAll(keepingCapacity: true)
+        FrameWriter.appendClose(code: code, reason: reason, mask: self.masks.next(), to: &self.outbound)
+        self.writeOutbound()
+    }
+
+    private func writeOutbound() {
+        guard let channel = self.channel else { return }
+        self.metrics.bytesSent &+= UInt64(self.outbound.count)
+        self.outbound.withUnsafeBytes { channel.write($0) }
+    }
+}

@@ -1,0 +1,312 @@
+import HeadstreamLocks
+import HeadstreamRPC
+import HeadstreamSockets
+import HeadstreamWebSocket
+
+/// One connection to one node: a socket, its framing and its ``RequestProcessor``.
+///
+/// Its executor is the loop, so what the socket says, what a deadline says and what callers want are jobs of one
+/// thread and cannot interleave. It lives once: connecting, open, closing, ended. What outlives it is ``Session``.
+///
+/// This file has its beginning and its end; `Connection+reading.swift` follows bytes from the socket to the processor,
+/// `Connection+requests.swift` what callers want and what the processor asks for.
+actor Connection {
+    /// Where it stands.
+    enum Phase {
+        case idle
+        /// Until the socket stands; then, with WebSocket, the handshake is sent.
+        case connecting(ClientHandshake?)
+        /// Until the 101.
+        case upgrading(ClientHandshake)
+        case open
+        /// Close frames are exchanged, or this side has finished writing; the end of the stream is awaited.
+        case closing
+        case ended
+    }
+
+    nonisolated let loop: any Loop
+    nonisolated let endpoint: Endpoint
+    nonisolated let configuration: Configuration
+    /// Why the connection ended; read from any thread by those whose requests or streams it ended.
+    nonisolated let ending = Locked<Web3Error?>(nil)
+
+    var phase = Phase.idle
+    var channel: (any Channel)?
+    var inbound: InboundPath
+    var actions = RequestProcessorActions()
+    var closing = ClosingHandshake(role: .client)
+    var pongs = PongPolicy()
+    var masks: MaskKeys
+    /// Frames on their way into the channel; kept for its memory.
+    var outbound: [UInt8] = []
+    var metrics = Metrics()
+    /// The one callback for all requests' timeouts, and what it is set to.
+    var requestDeadline: (id: DeadlineID, instant: UInt64)?
+    var publishesAtTurnEnd = false
+
+    /// The caller of ``open()``.
+    private var opening: CheckedContinuation<Result<Void, Web3Error>, Never>?
+    /// Callers of ``close()``.
+    private var closers: [CheckedContinuation<Void, Never>] = []
+    /// For connecting, and later for closing.
+    private var phaseDeadline: DeadlineID?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+    init(to endpoint: Endpoint, configuration: Configuration, loop: any Loop, ids: RequestIDs) {
+        self.loop = loop
+        self.endpoint = endpoint
+        self.configuration = configuration
+        self.inbound = InboundPath(
+            framing: endpoint.isIPC ? .ipc : .webSocket,
+            maxMessageSize: configuration.maxMessageSize,
+            processor: RequestProcessor(limits: configuration.limits, ids: ids, seed: 0)
+        )
+        self.masks = MaskKeys { bytes in loop.fillRandom(bytes) }
+    }
+
+    /// Runs `body` on the loop soon, from any thread.
+    nonisolated func enqueue(_ body: @escaping @Sendable (isolated Connection) -> Void) {
+        self.loop.execute { self.assumeIsolated { body($0) } }
+    }
+
+    // MARK: Opening
+
+    /// Connects, with one deadline from the name to the last byte of the handshake. Cancelling ends the attempt.
+    func open() async throws(Web3Error) {
+        let result: Result<Void, Web3Error> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.opening = continuation
+                if Task.isCancelled {
+                    self.end(Web3Error(.cancelled, "cancelled while connecting"))
+                } else {
+                    self.connect()
+                }
+            }
+        } onCancel: {
+            self.enqueue { connection in
+                if connection.opening != nil { connection.end(Web3Error(.cancelled, "cancelled while connecting")) }
+            }
+        }
+        try result.get()
+    }
+
+    private func connect() {
+        let address: SocketAddress
+        var handshake: ClientHandshake?
+        switch self.endpoint.target {
+        case .invalid(let reason):
+            return self.end(Web3Error(.invalidEndpoint, reason))
+        case .ipc(let path):
+            address = .unix(path: path)
+        case .webSocket(let host, let port, let path, let userInfo):
+            address = .host(host, port: port)
+            // Built before anything is sent, so that a header with a line break is refused first.
+            let target = UpgradeTarget(
+                host: host,
+                port: port,
+                isSecure: false,
+                path: path,
+                userInfo: userInfo,
+                headers: self.configuration.headers,
+                userAgent: self.configuration.userAgent
+            )
+            do throws(HandshakeError) {
+                handshake = try ClientHandshake(to: target) { self.loop.fillRandom($0) }
+            } catch {
+                return self.end(Web3Error(error, from: self.endpoint))
+            }
+        }
+        var seed: UInt64 = 0
+        withUnsafeMutableBytes(of: &seed) { self.loop.fillRandom($0) }
+        self.inbound.processor.reseed(seed)
+        self.phase = .connecting(handshake)
+        self.setPhaseDeadline(in: self.configuration.connectTimeout) { $0.openingTimedOut() }
+        self.channel = self.loop.connect(to: address, delegate: self)
+    }
+
+    /// The socket stands.
+    func socketOpened(_ channel: any Channel) {
+        guard case .connecting(let handshake) = self.phase else { return }
+        if let handshake {
+            self.phase = .upgrading(handshake)
+            handshake.request.withUnsafeBytes { channel.write($0) }
+        } else {
+            self.established()
+        }
+    }
+
+    /// The handshake says what follows; returns how many bytes it took.
+    @discardableResult
+    func upgrade(_ action: ClientHandshake.Action) -> Int {
+        switch action {
+        case .needMore: return 0
+        case .accepted(let consumed):
+            self.established()
+            return consumed
+        case .refused(let refusal): self.end(Web3Error(refusal, from: self.endpoint))
+        case .failed(let error): self.end(Web3Error(error, from: self.endpoint))
+        }
+        return 0
+    }
+
+    private func established() {
+        self.clearPhaseDeadline()
+        self.phase = .open
+        self.opening?.resume(returning: .success(()))
+        self.opening = nil
+    }
+
+    private func openingTimedOut() {
+        if case .upgrading(var handshake) = self.phase {
+            self.upgrade(handshake.deadlineReached())
+        } else {
+            let limit = self.configuration.connectTimeout
+            self.end(Web3Error(.timedOut, "\(self.endpoint): no connection within \(limit)"))
+        }
+    }
+
+    // MARK: Closing
+
+    /// Closes, and returns when nothing of it is left: at the latest after the close timeout.
+    func close() async {
+        if case .ended = self.phase { return }
+        await withCheckedContinuation { continuation in
+            self.closers.append(continuation)
+            self.beginClosing()
+        }
+    }
+
+    /// The last handle was let go of: closes without anybody waiting for it.
+    nonisolated func abandon() {
+        self.enqueue { $0.beginClosing() }
+    }
+
+    private func beginClosing() {
+        let error = Web3Error(.connectionClosed, "the connection was closed by this side")
+        switch self.phase {
+        case .idle, .connecting, .upgrading:
+            self.end(error)
+        case .open where self.endpoint.isIPC:
+            self.failWaiting(error, streams: .finished)
+            self.channel?.finishWriting()
+            self.awaitEnd()
+        case .open:
+            self.failWaiting(error, streams: .finished)
+            self.follow(self.closing.close(code: CloseCode.normal, reason: ""))
+        case .closing, .ended:
+            break
+        }
+    }
+
+    /// Carries out what the closing handshake asks for.
+    func follow(_ action: ClosingHandshake.Action) {
+        switch action {
+        case .none:
+            break
+        case .sendClose(let code, let reason):
+            self.writeClose(code, reason)
+            self.awaitEnd()
+        case .sendCloseAndFinishWriting(let code, let reason):
+            self.writeClose(code, reason)
+            self.channel?.finishWriting()
+            self.awaitEnd()
+        case .finishWriting:
+            self.channel?.finishWriting()
+        case .end(let end):
+            return self.end(self.error(for: end))
+        }
+        // The peer's close frame is known before the socket ends: who waits is told at once.
+        if let end = self.closing.end { self.failWaiting(self.error(for: end)) }
+    }
+
+    private func awaitEnd() {
+        self.phase = .closing
+        // A suspended reader would not see the other side's end.
+        self.channel?.isReading = true
+        self.setPhaseDeadline(in: self.configuration.closeTimeout) { connection in
+            if connection.endpoint.isIPC {
+                connection.end(Web3Error(.connectionClosed, "the node did not close the connection in time"))
+            } else {
+                connection.follow(connection.closing.deadlineReached())
+            }
+        }
+    }
+
+    /// Everything that waits ends now, with this error; the first one counts.
+    private func failWaiting(_ error: Web3Error, streams: SubscriptionBuffer.End? = nil) {
+        let isFirst = self.ending.withLock { ending in
+            defer { ending = ending ?? error }
+            return ending == nil
+        }
+        guard isFirst else { return }
+        let streams = self.configuration.endOfConnectionEndsStreams ? .finished : streams
+        self.inbound.processor.connectionLost(
+            RPCError(.connectionClosed, error.message),
+            streams: streams,
+            actions: &self.actions
+        )
+        self.perform()
+    }
+
+    /// The connection is over, in whatever phase it was.
+    func end(_ error: Web3Error) {
+        if case .ended = self.phase { return }
+        self.phase = .ended
+        self.clearPhaseDeadline()
+        if let deadline = self.requestDeadline {
+            self.loop.cancel(deadline.id)
+            self.requestDeadline = nil
+        }
+        self.channel?.close()
+        self.channel = nil
+        self.failWaiting(error)
+        self.opening?.resume(returning: .failure(error))
+        self.opening = nil
+        for closer in self.closers { closer.resume() }
+        self.closers = []
+    }
+
+    /// What a user is told about the end of a WebSocket connection.
+    private func error(for end: WebSocketEnd) -> Web3Error {
+        var error: Web3Error
+        switch end.cause {
+        case .local:
+            error = Web3Error(.connectionClosed, "the connection was closed by this side")
+        case .violation(let violation):
+            error = Web3Error(.protocolViolation, "\(self.endpoint): \(violation.message)")
+        case .peer, .streamEnded:
+            var text =
+                end.cause == .peer
+                ? "the node closed the connection (code \(end.code))" : "the connection ended without a close frame"
+            if !end.reason.isEmpty { text += ": \(end.reason)" }
+            // What a node complained about before it closed is the likely reason.
+            if let last = self.inbound.processor.lastUnattributedError {
+                text += "; its last error was \(last.code) \(last.message)"
+            }
+            error = Web3Error(.connectionClosed, text)
+        }
+        error.closeCode = end.code
+        return error
+    }
+
+    // MARK: Deadlines
+
+    private func setPhaseDeadline(in duration: Duration, _ body: @escaping (isolated Connection) -> Void) {
+        self.clearPhaseDeadline()
+        self.phaseDeadline = self.loop.schedule(at: self.loop.now.advanced(by: duration)) { [weak self] in
+            self?.assumeIsolated { body($0) }
+        }
+    }
+
+    private func clearPhaseDeadline() {
+        if let deadline = self.phaseDeadline { self.loop.cancel(deadline) }
+        self.phaseDeadline = nil
+    }
+}
+
+extension Endpoint {
+    var isIPC: Bool {
+        if case .ipc = self.target { true } else { false }
+    }
+}

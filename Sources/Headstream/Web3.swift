@@ -1,0 +1,158 @@
+public import HeadstreamJSON
+import HeadstreamRPC
+import HeadstreamSockets
+
+/// A client of one node.
+///
+/// ```swift
+/// let web3 = try await Web3.connect(to: "ws://127.0.0.1:8546")
+/// for try await head in web3.eth.newHeads() {
+///     print(head.number)
+/// }
+/// ```
+///
+/// It is a handle: copies share the connection, which closes when the last of them and of the streams made from it is
+/// let go of, or at ``close()``. All methods may be called from any task, at once.
+public struct Web3: Sendable {
+    /// The version of this package.
+    public static let version = "0.1.0"
+
+    let session: Session
+
+    private init(session: Session) {
+        self.session = session
+    }
+
+    // MARK: Connecting
+
+    /// Connects to a node.
+    ///
+    /// - Throws: ``Web3Error``: `.invalidEndpoint`, `.cannotConnect`, `.upgradeRefused`, `.timedOut`, `.cancelled`…
+    public static func connect(
+        to endpoint: Endpoint,
+        configuration: Configuration = Configuration()
+    ) async throws(Web3Error) -> Web3 {
+        let session = Session(to: endpoint, configuration: configuration)
+        try await session.connection.open()
+        return Web3(session: session)
+    }
+
+    /// Connects, runs `body`, and closes: nothing of the connection is left when this returns or throws.
+    public static func withConnection<Value>(
+        to endpoint: Endpoint,
+        configuration: Configuration = Configuration(),
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (Web3) async throws -> Value
+    ) async throws -> Value {
+        let web3 = try await Web3.connect(to: endpoint, configuration: configuration)
+        do {
+            let value = try await body(web3)
+            await web3.close()
+            return value
+        } catch {
+            await web3.close()
+            throw error
+        }
+    }
+
+    /// Closes the connection. Streams end with nil, waiting requests with `.connectionClosed`.
+    ///
+    /// Returns when nothing is left of the connection, at the latest after `closeTimeout`. Closing twice is fine.
+    public func close() async {
+        await self.session.connection.close()
+    }
+
+    /// Runs tasks on the connection's event loop: the lowest cost for a consumer that computes little and never blocks.
+    ///
+    /// ```swift
+    /// try await withTaskExecutorPreference(web3.executor) { … }
+    /// ```
+    public var executor: any TaskExecutor { self.session.loop.taskExecutor }
+
+    /// The counters of this connection as they are now.
+    public var metrics: Metrics {
+        get async { await self.session.connection.currentMetrics() }
+    }
+
+    // MARK: Requests
+
+    /// Makes any request and reads its result.
+    ///
+    /// ```swift
+    /// let balance = try await web3.request("eth_getBalance", address, BlockTag.latest, as: UInt256.self)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - parameters: values of this package, or anything `Encodable`.
+    ///   - type: a type of this package, `JSONValue`, or anything `Decodable`; an optional where the result may be null.
+    /// - Throws: ``Web3Error``. When the task is cancelled: `.cancelled`, at once.
+    public func request<Value: Decodable>(
+        _ method: String,
+        _ parameters: any Encodable & Sendable...,
+        as type: Value.Type = Value.self
+    ) async throws(Web3Error) -> Value {
+        try await self.call(method, parameters, as: type)
+    }
+
+    /// The same for parameters in an array.
+    public func request<Value: Decodable>(
+        _ method: String,
+        parameters: [any Encodable & Sendable],
+        as type: Value.Type = Value.self
+    ) async throws(Web3Error) -> Value {
+        try await self.call(method, parameters, as: type)
+    }
+
+    func call<Value: Decodable>(
+        _ method: String,
+        _ parameters: [any Encodable & Sendable],
+        as type: Value.Type = Value.self
+    ) async throws(Web3Error) -> Value {
+        let id = self.session.ids.take()
+        let text = try Parameters.request(id: id, method: method, parameters)
+        let timeout = self.session.configuration.requestTimeout
+        let bytes: ResponseBytes
+        switch await self.session.connection.call(id, text: text, timeout: timeout) {
+        case .success(let result): bytes = result
+        case .failure(let error): throw self.session.error(error)
+        }
+        do throws(ValueError) {
+            return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
+        } catch {
+            throw Web3Error(error, in: method)
+        }
+    }
+
+    /// Sends requests together, in as few messages as `maxBatch` allows.
+    ///
+    /// ```swift
+    /// var batch = BatchRequest()
+    /// batch.add("eth_blockNumber")
+    /// batch.add("eth_getBalance", address, BlockTag.latest)
+    /// let answers = try await web3.batch(batch)
+    /// let number = try answers.result(0, as: BlockNumber.self)
+    /// ```
+    ///
+    /// - Throws: where nothing could be sent. What fails of an item alone is thrown by ``BatchResponse/result(_:as:)``.
+    public func batch(_ batch: BatchRequest) async throws(Web3Error) -> BatchResponse {
+        guard batch.count > 0 else { return BatchResponse(outcomes: [], methods: []) }
+        var messages: [(first: RequestID, count: Int, text: [UInt8])] = []
+        let configuration = self.session.configuration
+        let size = max(1, min(configuration.maxBatch, configuration.maxInFlight))
+        for start in stride(from: 0, to: batch.count, by: size) {
+            let items = batch.items[start..<min(start + size, batch.count)]
+            var encoded: [[[UInt8]]] = []
+            for item in items { encoded.append(try Parameters.encode(item.parameters, of: item.method)) }
+            let first = self.session.ids.take(items.count)
+            let text = RequestMessage.encodeBatch(firstID: first, count: items.count) { index in
+                (items[start + index].method, { writer in for bytes in encoded[index] { writer.writeRaw(bytes) } })
+            }
+            messages.append((first, items.count, text))
+        }
+        let outcomes = await self.session.connection.callBatch(messages, timeout: configuration.requestTimeout)
+        return BatchResponse(
+            outcomes: outcomes.map { $0.mapError { self.session.error($0) } },
+            methods: batch.items.map(\.method)
+        )
+    }
+}

@@ -1,0 +1,135 @@
+public import HeadstreamJSON
+import HeadstreamRPC
+import HeadstreamSockets
+import HeadstreamWebSocket
+
+/// What went wrong, and what to do about it.
+///
+/// The description holds no credentials, paths or queries of URLs, and no control characters of a node's.
+public struct Web3Error: Error, Hashable, Sendable {
+    /// The kinds of failure, for decisions.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+
+        init(_ description: String) {
+            self.description = description
+        }
+
+        /// The endpoint is no URL or path that can be connected to. Correct it.
+        public static let invalidEndpoint = Code("invalidEndpoint")
+        /// No connection came about: nobody listens, the name is unknown, the network is down.
+        public static let cannotConnect = Code("cannotConnect")
+        /// The other side answered the WebSocket handshake with something else; ``httpStatus`` tells its status.
+        public static let upgradeRefused = Code("upgradeRefused")
+        /// The connection ended, or was closed; ``wasSent`` tells whether the node may have acted on the request.
+        public static let connectionClosed = Code("connectionClosed")
+        /// The node broke the rules of WebSocket or IPC, or sent a message over the limit.
+        public static let protocolViolation = Code("protocolViolation")
+        /// Time ran out: `connectTimeout` or `requestTimeout`.
+        public static let timedOut = Code("timedOut")
+        /// The task was cancelled.
+        public static let cancelled = Code("cancelled")
+        /// The node answered with an error; ``rpcCode``, ``rpcMessage`` and ``rpcData`` are its own.
+        public static let rpcError = Code("rpcError")
+        /// The node refuses for now; wait for ``retryAfter`` where it is there.
+        public static let rateLimited = Code("rateLimited")
+        /// The account's quota is used up; retrying does not help.
+        public static let quotaExhausted = Code("quotaExhausted")
+        /// Too many requests wait already: `maxQueuedRequests`.
+        public static let tooManyRequests = Code("tooManyRequests")
+        /// The node does not read: `maxUnsentBytes` wait to be written.
+        public static let sendBufferFull = Code("sendBufferFull")
+        /// The answer is not of the form it should have; the message names field and value.
+        public static let malformedResponse = Code("malformedResponse")
+        /// A batch was answered without this item.
+        public static let missingFromBatch = Code("missingFromBatch")
+        /// The consumer was too slow and its policy is `.fail`: raise the limit or choose another policy.
+        public static let consumerTooSlow = Code("consumerTooSlow")
+        /// The node ended the subscription.
+        public static let subscriptionEnded = Code("subscriptionEnded")
+        /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.
+        public static let invalidArgument = Code("invalidArgument")
+        /// An iterator or handle was used in two places at once, or again after its end.
+        public static let misuse = Code("misuse")
+    }
+
+    public var code: Code
+    /// One line for people, cleaned.
+    public var message: String
+    /// The `code` of the node's error object.
+    public var rpcCode: Int64?
+    /// Its `message`, as the node wrote it.
+    public var rpcMessage: String?
+    /// Its `data`.
+    public var rpcData: JSONValue?
+    /// How long to wait before trying again, where the node says so.
+    public var retryAfter: Duration?
+    /// The HTTP status in place of the WebSocket handshake's 101.
+    public var httpStatus: Int?
+    /// The code of the WebSocket close frame (RFC 6455 §7.4); 1006 where the connection ended without one.
+    public var closeCode: UInt16?
+    /// Whether the request had gone out when it failed: if so, its effect is unknown.
+    public var wasSent = false
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = CleanText.line(message)
+    }
+}
+
+extension Web3Error: CustomStringConvertible {
+    public var description: String { "\(self.code): \(self.message)" }
+}
+
+extension Web3Error {
+    init(_ error: RPCError) {
+        let code: Code =
+            switch error.code {
+            case .node: .rpcError
+            case .rateLimited: .rateLimited
+            case .quotaExhausted: .quotaExhausted
+            case .timedOut: .timedOut
+            case .cancelled: .cancelled
+            case .tooManyRequests: .tooManyRequests
+            case .sendBufferFull: .sendBufferFull
+            case .connectionClosed: .connectionClosed
+            case .malformedResponse: .malformedResponse
+            case .missingFromBatch: .missingFromBatch
+            case .consumerTooSlow: .consumerTooSlow
+            case .subscriptionEnded: .subscriptionEnded
+            }
+        let text = error.node.map { "\(error.message) (code \($0.code))" } ?? error.message
+        self.init(code, text)
+        self.rpcCode = error.node?.code
+        self.rpcMessage = error.node?.message
+        self.rpcData = error.node?.data
+        self.retryAfter = error.retryAfter
+        self.wasSent = error.wasSent
+    }
+
+    /// A value that does not have the form it should have.
+    init(_ error: ValueError, in context: String) {
+        self.init(.malformedResponse, "\(context): \(error)")
+    }
+
+    init(_ error: SocketError, connectingTo endpoint: Endpoint) {
+        self.init(error.code == .invalidAddress ? .invalidEndpoint : .cannotConnect, "\(endpoint): \(error.message)")
+    }
+
+    init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {
+        self.init(.upgradeRefused, "\(endpoint) answered \(refusal.message)")
+        self.httpStatus = refusal.status
+        self.retryAfter = refusal.retryAfterSeconds.map { .seconds(min($0, 86_400)) }
+    }
+
+    init(_ error: HandshakeError, from endpoint: Endpoint) {
+        let code: Code =
+            switch error.code {
+            case .invalidRequest: .invalidArgument
+            case .timedOut: .timedOut
+            case .endOfStream: .cannotConnect
+            default: .protocolViolation
+            }
+        self.init(code, "\(endpoint): \(error.message)")
+    }
+}
