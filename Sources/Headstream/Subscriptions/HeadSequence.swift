@@ -1,0 +1,60 @@
+public import EthereumTypes
+import HeadstreamRPC
+
+/// New heads of the chain, as `web3.eth.newHeads()` gives them.
+///
+/// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
+/// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
+///
+/// An item that cannot be read is thrown; an iterator that is asked again goes on behind it. When the connection ends,
+/// what is buffered is still delivered, and then the reason is thrown.
+public struct HeadSequence: AsyncSequence, Sendable {
+    public typealias Element = BlockHeader
+    public typealias Failure = Web3Error
+
+    let session: Session
+    let request: NewHeadsRequest
+    let options: BufferOptions
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(core: StreamCore(self.session, self.request, self.options, BlockHeader.Decoder()))
+    }
+
+    /// The same stream with what happens between the items: losses, and items that could not be read.
+    public var updates: Updates {
+        Updates(heads: self)
+    }
+
+    /// Belongs to one task at a time; copies share its place in the stream.
+    public struct Iterator: AsyncIteratorProtocol {
+        let core: StreamCore<BlockHeader.Decoder>
+
+        /// The next head; nil at the end, or when the task is cancelled.
+        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> BlockHeader? {
+            try await self.core.nextItem(isolation: isolation)
+        }
+    }
+
+    /// Heads and events, in order.
+    public struct Updates: AsyncSequence, Sendable {
+        public typealias Element = SubscriptionUpdate<BlockHeader>
+        public typealias Failure = Web3Error
+
+        let heads: HeadSequence
+
+        public func makeAsyncIterator() -> Iterator {
+            Iterator(core: self.heads.makeAsyncIterator().core)
+        }
+
+        /// Belongs to one task at a time; copies share its place in the stream.
+        public struct Iterator: AsyncIteratorProtocol {
+            let core: StreamCore<BlockHeader.Decoder>
+
+            public mutating func next(
+                isolation: isolated (any Actor)? = #isolation
+            ) async throws(Web3Error) -> SubscriptionUpdate<BlockHeader>? {
+                try await self.core.nextUpdate(isolation: isolation)
+            }
+        }
+    }
+}

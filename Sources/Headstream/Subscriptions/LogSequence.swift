@@ -1,0 +1,60 @@
+public import EthereumTypes
+import HeadstreamRPC
+
+/// Logs of new blocks, as `web3.eth.logs(_:)` gives them.
+///
+/// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
+/// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
+///
+/// An item that cannot be read is thrown; an iterator that is asked again goes on behind it. When the connection ends,
+/// what is buffered is still delivered, and then the reason is thrown.
+public struct LogSequence: AsyncSequence, Sendable {
+    public typealias Element = Log
+    public typealias Failure = Web3Error
+
+    let session: Session
+    let request: LogsRequest
+    let options: BufferOptions
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(core: StreamCore(self.session, self.request, self.options, Log.Decoder()))
+    }
+
+    /// The same stream with what happens between the items: losses, and items that could not be read.
+    public var updates: Updates {
+        Updates(logs: self)
+    }
+
+    /// Belongs to one task at a time; copies share its place in the stream.
+    public struct Iterator: AsyncIteratorProtocol {
+        let core: StreamCore<Log.Decoder>
+
+        /// The next log; nil at the end, or when the task is cancelled.
+        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> Log? {
+            try await self.core.nextItem(isolation: isolation)
+        }
+    }
+
+    /// Logs and events, in order.
+    public struct Updates: AsyncSequence, Sendable {
+        public typealias Element = SubscriptionUpdate<Log>
+        public typealias Failure = Web3Error
+
+        let logs: LogSequence
+
+        public func makeAsyncIterator() -> Iterator {
+            Iterator(core: self.logs.makeAsyncIterator().core)
+        }
+
+        /// Belongs to one task at a time; copies share its place in the stream.
+        public struct Iterator: AsyncIteratorProtocol {
+            let core: StreamCore<Log.Decoder>
+
+            public mutating func next(
+                isolation: isolated (any Actor)? = #isolation
+            ) async throws(Web3Error) -> SubscriptionUpdate<Log>? {
+                try await self.core.nextUpdate(isolation: isolation)
+            }
+        }
+    }
+}

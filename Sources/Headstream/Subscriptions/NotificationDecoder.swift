@@ -1,0 +1,60 @@
+import EthereumTypes
+import HeadstreamJSON
+
+/// Reads the bytes of notifications as values. It may learn from one for the next.
+protocol NotificationDecoder {
+    associatedtype Element: Sendable
+
+    /// - Parameter bytes: one JSON value, with 64 readable bytes behind it.
+    mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element
+}
+
+extension BlockHeader.Decoder: NotificationDecoder {}
+extension Log.Decoder: NotificationDecoder {}
+
+/// For any other type: ones of this package read themselves, users' own go through `Codable`.
+struct DecodableDecoder<Element: Decodable & Sendable>: NotificationDecoder {
+    mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
+        try Results.decode(bytes, as: Element.self)
+    }
+}
+
+/// A decoder whose kind is known at run time only.
+struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
+    private let box: Box
+
+    private class Box {
+        func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
+            throw ValueError(reason: "no decoder")
+        }
+    }
+
+    private final class Holder<Decoder: NotificationDecoder>: Box where Decoder.Element == Element {
+        private var decoder: Decoder
+
+        init(_ decoder: Decoder) {
+            self.decoder = decoder
+        }
+
+        override func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
+            try self.decoder.decode(bytes)
+        }
+    }
+
+    init<Decoder: NotificationDecoder>(_ decoder: Decoder) where Decoder.Element == Element {
+        self.box = Holder(decoder)
+    }
+
+    mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
+        try self.box.decode(bytes)
+    }
+}
+
+extension AnyNotificationDecoder where Element: Decodable {
+    /// The best decoder for the type: heads and logs have one of their own.
+    static func suited() -> Self {
+        (AnyNotificationDecoder<BlockHeader>(BlockHeader.Decoder()) as? Self)
+            ?? (AnyNotificationDecoder<Log>(Log.Decoder()) as? Self)
+            ?? Self(DecodableDecoder<Element>())
+    }
+}

@@ -1,0 +1,178 @@
+import HeadstreamRPC
+
+/// What every iterator over notifications is made of: takes bytes from its own batch, decodes them, and suspends only
+/// to refill.
+///
+/// It belongs to one iterator and so to one task at a time; it is no `Sendable`, and a second `next()` while one is
+/// suspended throws.
+final class StreamCore<Decoder: NotificationDecoder> {
+    private enum State {
+        /// Cold: the subscription is made by the first `next()`.
+        case cold(Session, any SubscriptionRequest, BufferOptions)
+        case running(SubscriptionLease)
+        case finished
+    }
+
+    private var state: State
+    private var reader: SubscriptionReader
+    private var decoder: Decoder
+    private var isSuspended = false
+    /// Items that may still be taken before the clock is looked at; see ``giveTurn(_:)``.
+    private var credit = 0
+    private var batchBegan: UInt64 = 0
+    private var runsOnLoop = false
+
+    /// Looked at the clock every so many items.
+    private static var creditSize: Int { 64 }
+    /// How long a consumer on the loop may go on without a turn for the loop, in nanoseconds.
+    private static var patience: UInt64 { 1_000_000 }
+
+    /// A stream that subscribes when it is first asked.
+    init(_ session: Session, _ request: any SubscriptionRequest, _ options: BufferOptions, _ decoder: Decoder) {
+        self.state = .cold(session, request, options)
+        self.reader = SubscriptionReader(SubscriptionBuffer(limit: options.limit, policy: options.policy))
+        self.decoder = decoder
+    }
+
+    /// A stream over a subscription that is there.
+    init(_ lease: SubscriptionLease, _ decoder: Decoder) {
+        self.state = .running(lease)
+        self.reader = SubscriptionReader(lease.buffer)
+        self.decoder = decoder
+    }
+
+    /// A stream that has already ended.
+    init(finished decoder: Decoder) {
+        self.state = .finished
+        self.reader = SubscriptionReader(SubscriptionBuffer(limit: 0, policy: .fail))
+        self.decoder = decoder
+    }
+
+    // MARK: Items
+
+    /// The next item. Losses are passed over; an item that cannot be read is thrown, and the stream goes on behind it.
+    @inline(__always)
+    func nextItem(isolation: isolated (any Actor)?) async throws(Web3Error) -> Decoder.Element? {
+        if self.credit > 0, let record = self.reader.next() {
+            self.credit &-= 1
+            return try self.decode(record)
+        }
+        return try await self.refilledItem(isolation: isolation)
+    }
+
+    @inline(never)
+    private func refilledItem(isolation: isolated (any Actor)?) async throws(Web3Error) -> Decoder.Element? {
+        while try await self.prepare(isolation: isolation) {
+            _ = self.reader.takeLost()
+            if let record = self.reader.next() { return try self.decode(record) }
+        }
+        return nil
+    }
+
+    /// The next item or event.
+    func nextUpdate(
+        isolation: isolated (any Actor)?
+    ) async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
+        while true {
+            if self.credit > 0 {
+                let lost = self.reader.takeLost()
+                if lost > 0 { return .lagged(count: lost) }
+                if let record = self.reader.next() {
+                    self.credit &-= 1
+                    do throws(Web3Error) {
+                        return .item(try self.decode(record))
+                    } catch {
+                        return .undecodable(error)
+                    }
+                }
+            }
+            guard try await self.prepare(isolation: isolation) else { return nil }
+        }
+    }
+
+    @inline(__always)
+    private func decode(_ record: UnsafeRawBufferPointer) throws(Web3Error) -> Decoder.Element {
+        do throws(ValueError) {
+            return try self.decoder.decode(record)
+        } catch {
+            throw Web3Error(error, in: "notification")
+        }
+    }
+
+    // MARK: Refilling
+
+    /// Sees to it that there is something in hand, and credit to take it with.
+    ///
+    /// - Returns: whether there is; if not, the stream is over.
+    private func prepare(isolation: isolated (any Actor)?) async throws(Web3Error) -> Bool {
+        guard !self.isSuspended else {
+            throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
+        }
+        self.isSuspended = true
+        defer { self.isSuspended = false }
+        if Task.isCancelled {
+            self.finish()
+            return false
+        }
+        let lease: SubscriptionLease
+        switch self.state {
+        case .finished:
+            return false
+        case .running(let running):
+            lease = running
+        case .cold(let session, let request, let options):
+            self.state = .finished
+            do throws(Web3Error) {
+                lease = try await SubscriptionLease.take(request, options, in: session)
+            } catch {
+                // A cancelled iterator ends; it does not throw.
+                if error.code == .cancelled, Task.isCancelled { return false }
+                throw error
+            }
+            self.state = .running(lease)
+            self.reader = SubscriptionReader(lease.buffer)
+        }
+        if self.reader.count > 0 {
+            await self.giveTurn(lease)
+            return true
+        }
+        while true {
+            switch self.reader.refill() {
+            case .filled(let resumesReading):
+                if resumesReading { lease.session.connection.consumerDrained(lease.local) }
+                self.runsOnLoop = lease.session.loop.isCurrent
+                if self.runsOnLoop { self.batchBegan = lease.session.loop.now.nanoseconds }
+                self.credit = Self.creditSize
+                return true
+            case .ended(let end):
+                self.finish()
+                if case .failed(let error) = end { throw lease.session.error(error) }
+                return false
+            case .empty:
+                await lease.buffer.wait()
+                if Task.isCancelled {
+                    self.finish()
+                    return false
+                }
+            }
+        }
+    }
+
+    /// On the loop, a consumer that has gone on for a millisecond lets the loop have its turn, so that pongs go out.
+    private func giveTurn(_ lease: SubscriptionLease) async {
+        if self.runsOnLoop {
+            let now = lease.session.loop.now.nanoseconds
+            if now &- self.batchBegan > Self.patience {
+                await Task.yield()
+                self.batchBegan = lease.session.loop.now.nanoseconds
+            }
+        }
+        self.credit = Self.creditSize
+    }
+
+    /// Lets go of the subscription; nothing comes any more.
+    private func finish() {
+        self.state = .finished
+        self.credit = 0
+    }
+}

@@ -1,0 +1,14 @@
+/// What happens on a stream, in order: its items, and what a consumer that keeps books must know between them.
+///
+/// More cases come with further versions; let a `default` take what you do not know.
+public enum SubscriptionUpdate<Item: Sendable>: Sendable {
+    /// A notification.
+    case item(Item)
+    /// So many notifications were dropped here, between the item before and the next one, because the consumer was
+    /// slow and its policy drops.
+    case lagged(count: UInt64)
+    /// A notification that could not be read; the error names field and value. The stream goes on.
+    case undecodable(Web3Error)
+}
+
+extension SubscriptionUpdate: Equatable where Item: Equatable {}

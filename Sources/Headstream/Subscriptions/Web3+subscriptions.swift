@@ -1,0 +1,27 @@
+public import HeadstreamRPC
+
+extension Web3 {
+    /// Makes a subscription; returns once the node has acknowledged it, so that a refused one throws here.
+    ///
+    /// - Parameters:
+    ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
+    ///   - bufferLimit: in bytes; the configuration's by default.
+    public func subscribe<Request: SubscriptionRequest>(
+        _ request: Request,
+        whenFull: BufferPolicy? = nil,
+        bufferLimit: Int? = nil
+    ) async throws(Web3Error) -> Subscription<Request.Notification> {
+        let options = BufferOptions(whenFull, bufferLimit, self.session.configuration)
+        return Subscription(try await SubscriptionLease.take(request, options, in: self.session))
+    }
+
+    /// A cold stream of notifications of any kind; see ``SubscriptionRequest``.
+    public func notifications<Request: SubscriptionRequest>(
+        _ request: Request,
+        whenFull: BufferPolicy? = nil,
+        bufferLimit: Int? = nil
+    ) -> NotificationSequence<Request.Notification> {
+        let options = BufferOptions(whenFull, bufferLimit, self.session.configuration)
+        return NotificationSequence(session: self.session, request: request, options: options)
+    }
+}
