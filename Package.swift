@@ -83,7 +83,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "HeadstreamBench",
-            dependencies: ["Headstream", "HeadstreamLocks", "HeadstreamSockets"],
+            dependencies: ["Headstream"],
             swiftSettings: strict
         ),
 

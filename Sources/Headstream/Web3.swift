@@ -1,4 +1,4 @@
-public import HeadstreamJSON
+import HeadstreamJSON
 import HeadstreamRPC
 import HeadstreamSockets
 

@@ -1,3 +1,4 @@
+internal import CHeadstreamLinux
 internal import Glibc
 
 /// An address in the system's form.

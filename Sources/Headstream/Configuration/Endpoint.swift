@@ -1,4 +1,4 @@
-package import HeadstreamSockets
+import HeadstreamSockets
 
 /// Where a node listens: `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
 ///

@@ -292,7 +292,7 @@ actor Connection {
 
     // MARK: Deadlines
 
-    private func setPhaseDeadline(in duration: Duration, _ body: @escaping (isolated Connection) -> Void) {
+    private func setPhaseDeadline(in duration: Duration, _ body: @escaping @Sendable (isolated Connection) -> Void) {
         self.clearPhaseDeadline()
         self.phaseDeadline = self.loop.schedule(at: self.loop.now.advanced(by: duration)) { [weak self] in
             self?.assumeIsolated { body($0) }

@@ -1,3 +1,4 @@
+import HeadstreamLocks
 import HeadstreamRPC
 import HeadstreamSockets
 import Synchronization

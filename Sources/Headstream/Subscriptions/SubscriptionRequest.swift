@@ -1,3 +1,4 @@
+public import EthereumTypes
 import HeadstreamRPC
 
 /// A kind of subscription: how it is asked for, and what its notifications are.
@@ -56,7 +57,11 @@ public struct LogsRequest: SubscriptionRequest {
         self.filter = filter
     }
 
-    public var parameters: [any Encodable & Sendable] { ["logs", self.filter.withoutBlocks] }
+    public var parameters: [any Encodable & Sendable] {
+        var filter = self.filter
+        filter.blocks = .unspecified
+        return ["logs", filter]
+    }
 }
 
 extension SubscriptionRequest where Self == NewHeadsRequest {
