@@ -1,0 +1,9 @@
+/// The six kinds of JSON value (RFC 8259 section 3).
+package enum JSONKind: UInt8, Sendable {
+    case null
+    case bool
+    case number
+    case string
+    case array
+    case object
+}
