@@ -114,8 +114,11 @@ extension SimulatedLoop: Loop {
 
     package func execute(_ body: @escaping @Sendable () -> Void) {
         guard self.schedule.admits("a callback was given to execute(_:) from another thread") else { return }
-        self.callbacks.append(body)
-        self.schedule.wake(self.callbacks)
+        // Without a seed everything runs in the order it came, so each callback stands in the queue by itself; with one
+        // they are a lane, since callbacks must not change places among themselves.
+        let lane = self.schedule.seed == nil ? CallbackLane(label: "callback") : self.callbacks
+        lane.append(body)
+        self.schedule.wake(lane)
     }
 
     package func atTurnEnd(_ body: @escaping () -> Void) {

@@ -52,15 +52,11 @@ extension Transcript.Entry {
             && String(validating: message, as: UTF8.self) != nil
     }
 
-    /// Close reasons and errors come from the other side and may hold anything: control characters become spaces.
+    /// Close reasons and errors come from the other side and may hold anything: line ends become spaces.
     private static func oneLine(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 && $0 != "\t" || $0.value == 0x7F }) else {
-            return text
-        }
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else { return text }
         var clean = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            clean.append(scalar.value < 0x20 && scalar != "\t" || scalar.value == 0x7F ? " " : scalar)
-        }
+        for scalar in text.unicodeScalars { clean.append(scalar == "\n" || scalar == "\r" ? " " : scalar) }
         return String(clean)
     }
 }
