@@ -58,7 +58,8 @@ struct SimulatedLoopTests {
                         loop.keepsTrace = true
                         _ = try await Self.busyRun(loop)
                         return loop.trace
-                    })
+                    }
+                )
             }
             #expect(traces[0].count > 40)
             #expect(traces[1] == traces[0], "seed \(String(describing: seed))")

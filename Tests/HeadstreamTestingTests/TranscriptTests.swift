@@ -31,7 +31,8 @@ struct TranscriptTests {
                 // @17 error connection refused
                 // @alice asked for this
 
-                """)
+                """
+        )
         typealias Entry = Transcript.Entry
         #expect(
             transcript.entries == [
@@ -44,7 +45,8 @@ struct TranscriptTests {
                 Entry(.drop, at: .seconds(16) + .nanoseconds(1)),
                 Entry(.error("connection refused"), at: .seconds(17)),
                 Entry(.remark(" @alice asked for this")),
-            ])
+            ]
+        )
         #expect(transcript.entries.map(\.line) == [1, 2, 3, 5, 6, 7, 8, 9, 10])
     }
 
@@ -55,7 +57,8 @@ struct TranscriptTests {
             transcript.entries == [
                 .init(.open, at: .milliseconds(500)), .init(.fromClient(Array("a".utf8))),
                 .init(.fromNode(Array(" b ".utf8))), .init(.fromClient([])), .init(.fromNode(Array("c".utf8))),
-            ])
+            ]
+        )
     }
 
     @Test("A message with a line end, or that is not UTF-8, is written as base64 and read back")
@@ -64,7 +67,8 @@ struct TranscriptTests {
             Array("{\n}".utf8), Array("{}\r".utf8), [0xFF], [0xFF, 0], [0xFF, 0, 1], [], Array("plain ☃".utf8),
         ]
         let transcript = Transcript(
-            entries: messages.flatMap { [.init(.fromClient($0)), .init(.fromNode($0), at: .seconds(1))] })
+            entries: messages.flatMap { [.init(.fromClient($0)), .init(.fromNode($0), at: .seconds(1))] }
+        )
         let text = String(decoding: transcript.text, as: UTF8.self)
         #expect(text.contains(">>base64 ewp9\n"))
         #expect(text.contains("<<base64 /wA=\n"))
@@ -89,7 +93,8 @@ struct TranscriptTests {
             (">>{}", "an arrow is followed by"), (">>base64", nil), (">>base64!", "base64 is followed by a space"),
             ("<<base64 a", "not base64"), ("<<base64 a===", "not base64"), ("<<base64 ab==", "not base64"),
             ("<<base64 YQ", "not base64"), ("<<base64 ?Q==", "not base64"), ("<<base64 YQ==YQ==", "not base64"),
-        ] as [(String, String?)])
+        ] as [(String, String?)]
+    )
     func malformed(line: String, reason: String?) throws {
         let text = "// @0.5 open\n" + line + "\n>> x"
         guard let reason else {

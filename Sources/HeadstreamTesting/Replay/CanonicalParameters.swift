@@ -10,7 +10,8 @@ enum CanonicalParameters {
 
     /// The canonical text of a `params` member; empty where it is missing or holds nothing.
     static func text(_ params: ArraySlice<UInt8>?) -> String {
-        guard let params, let value = try? JSONValue(parsing: Array(params)), let canonical = self.canonical(value) else {
+        guard let params, let value = try? JSONValue(parsing: Array(params)), let canonical = self.canonical(value)
+        else {
             return ""
         }
         switch canonical {

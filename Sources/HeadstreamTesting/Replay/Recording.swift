@@ -51,6 +51,8 @@ struct Recording {
         var isVerbatim = false
         /// The lane of the subscription that it made.
         var lane: Int?
+        /// The lane of the subscription that it ended, or tried to end again.
+        var endedLane: Int?
     }
 
     struct Answer {
@@ -186,8 +188,15 @@ struct RecordingBuilder {
         func append(_ key: String, method: String = "", params: String = "", isVerbatim: Bool = false) -> Int {
             recording.calls.append(
                 .init(
-                    key: key, method: method, params: params, line: line, item: item, connection: self.connection,
-                    isVerbatim: isVerbatim))
+                    key: key,
+                    method: method,
+                    params: params,
+                    line: line,
+                    item: item,
+                    connection: self.connection,
+                    isVerbatim: isVerbatim
+                )
+            )
             return recording.calls.count - 1
         }
 
@@ -199,6 +208,9 @@ struct RecordingBuilder {
                 let method = element.method ?? ""
                 let key = method + "\u{0}" + params
                 let call = append(key, method: method, params: params)
+                if method.lowercased().contains("unsubscribe") {
+                    recording.calls[call].endedLane = self.subscriptions[params].flatMap { recording.calls[$0].lane }
+                }
                 keys.append(key)
                 pending.calls.append((call, element.id.map { message.text($0) }))
             }
@@ -225,7 +237,9 @@ struct RecordingBuilder {
                     .init(
                         bytes: Array(message[element.range]),
                         id: subscription.lowerBound - start..<subscription.upperBound - start,
-                        lane: self.subscriptions[id].flatMap { recording.calls[$0].lane }))
+                        lane: self.subscriptions[id].flatMap { recording.calls[$0].lane }
+                    )
+                )
                 if self.subscriptions[id] == nil {
                     self.unresolved.append((item, notifications.count - 1, id))
                 }
@@ -262,7 +276,8 @@ struct RecordingBuilder {
                 bytes: Array(message[element.range]),
                 id: idRange.lowerBound - start..<idRange.upperBound - start,
                 result: element.result.map { $0.lowerBound - start..<$0.upperBound - start },
-                item: item)
+                item: item
+            )
             if let result = element.result, !element.hasError {
                 self.noteSubscription(call, id: message.text(result), &recording)
             }
@@ -289,10 +304,7 @@ struct RecordingBuilder {
         let method = recording.calls[call].method.lowercased()
         guard method.contains("subscribe"), let first = id.utf8.first else { return }
         if method.contains("unsubscribe") {
-            guard id == "true", let ended = self.subscriptions[recording.calls[call].params],
-                let lane = recording.calls[ended].lane
-            else { return }
-            self.openLanes.remove(lane)
+            if id == "true", let lane = recording.calls[call].endedLane { self.openLanes.remove(lane) }
         } else if first == UInt8(ascii: "\"") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= first {
             let key = recording.calls[call].key
             let known = recording.lanesByKey[key] ?? []

@@ -22,7 +22,9 @@ extension ReplayScript {
         self.asked.insert(key)
         if let call = self.take(key) { return self.recording.calls[call].answer.map { [$0.bytes] } ?? [] }
         guard let elements = message.elements else {
-            return [Self.error(id: "null", code: -32700, "the message is not JSON-RPC, and the transcript does not hold it")]
+            return [
+                Self.error(id: "null", code: -32700, "the message is not JSON-RPC, and the transcript does not hold it")
+            ]
         }
         guard !elements.isEmpty else { return [Self.error(id: "null", code: -32600, "an empty batch")] }
         // Requests after all, only not quite version 2.0, which the recorded client did not send so.
@@ -67,8 +69,7 @@ extension ReplayScript {
         if method.lowercased().contains("unsubscribe"),
             let place = self.subscriptions.lastIndex(where: { Self.isOnly($0.id, in: element, of: message) })
         {
-            self.passNext()
-            return self.unsubscribe(place, method: method, id: id)
+            return self.unsubscribe(place, method: method, id: id, recorded: self.passNext())
         }
         guard let call = self.take(key) else {
             let text = self.missing(method, CanonicalParameters.text(element.params.map { message[$0] }))
@@ -134,7 +135,8 @@ extension ReplayScript {
     private mutating func passNext() -> Int? {
         guard self.options.isStrict, self.nextCall < self.recording.calls.count else { return nil }
         let call = self.nextCall
-        repeat { self.nextCall += 1
+        repeat {
+            self.nextCall += 1
         } while self.nextCall < self.recording.calls.count && self.recording.calls[self.nextCall].isBatch
         return call
     }
@@ -142,7 +144,8 @@ extension ReplayScript {
     /// What a client is told whose request is not the next recorded one.
     private mutating func refuse(_ element: WireMessage.Element, in message: WireMessage) -> String {
         let params = CanonicalParameters.text(element.params.map { message[$0] })
-        var text = "strict replay of \(self.recording.name): \(Self.show(element.method ?? "", params)) was not expected; "
+        var text =
+            "strict replay of \(self.recording.name): \(Self.show(element.method ?? "", params)) was not expected; "
         if self.nextCall < self.recording.calls.count {
             let next = self.recording.calls[self.nextCall]
             text += "line \(next.line) comes next: \(Self.show(next))"
@@ -199,7 +202,9 @@ extension ReplayScript {
     private mutating func earlyNotifications(for call: Int, answer: Recording.Answer, handed: String) -> [[UInt8]] {
         var early: [[UInt8]] = []
         for place in self.recording.calls[call].item..<answer.item where !self.playedEarly.contains(place) {
-            guard case .notifications(let parts, _) = self.recording.items[place], place >= self.cursor else { continue }
+            guard case .notifications(let parts, _) = self.recording.items[place], place >= self.cursor else {
+                continue
+            }
             for part in parts where part.earlyFor == call {
                 early.append(part.bytes.replacing([(part.id, Array(handed.utf8))]))
                 self.playedEarly.insert(place)
@@ -208,16 +213,25 @@ extension ReplayScript {
         return early
     }
 
-    private mutating func unsubscribe(_ place: Int, method: String, id: String?) -> [UInt8]? {
-        let wasActive = self.subscriptions[place].isActive
+    /// Ends a subscription: answered true, recorded or not. A second time it is answered as the recorded node did to
+    /// such a thing, and with an error if none was recorded.
+    private mutating func unsubscribe(_ place: Int, method: String, id: String?, recorded: Int?) -> [UInt8]? {
+        let subscription = self.subscriptions[place]
         self.subscriptions[place].isActive = false
         // The recorded client's own unsubscribing counts as made: the ids differ, and one end is like another.
         for call in self.recording.calls where call.method == method { self.asked.insert(call.key) }
-        return id.map { id in
-            wasActive
-                ? Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":true}".utf8)
-                : Self.error(id: id, code: -32000, "subscription not found")
+        guard let id else { return nil }
+        if subscription.isActive { return Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":true}".utf8) }
+        let again =
+            recorded
+            ?? self.recording.calls.firstIndex { call in
+                guard call.endedLane == subscription.lane, let answer = call.answer else { return false }
+                return answer.result.map { !answer.bytes[$0].elementsEqual("true".utf8) } ?? true
+            }
+        if let answer = again.flatMap({ self.recording.calls[$0].answer }) {
+            return Self.splice(answer, id: id, result: nil)
         }
+        return Self.error(id: id, code: -32000, "subscription not found")
     }
 
     /// Whether the only parameter is this id.

@@ -212,7 +212,9 @@ extension ReplayScript {
             let isOver = self.hasAskedEverything(before: place)
             guard isOver || self.hasSubscribed else { return .held }
             // The recorded client had the time between the last message and the end to react; give some to this one.
-            if self.options.speed.factor == nil { return self.settled(now, since: max(self.lastActivity, self.lastSent)) }
+            if self.options.speed.factor == nil {
+                return self.settled(now, since: max(self.lastActivity, self.lastSent))
+            }
             return isOver ? .open : self.settled(now)
         case .calls, .passive: return .passing
         }
@@ -308,7 +310,11 @@ extension ReplayScript {
 
     private mutating func end(with event: Transcript.Event, at place: Int) -> ReplayAction {
         let isLast: Bool
-        if case .finish = self.recording.items[self.recording.nextPlayed[place + 1]] { isLast = true } else { isLast = false }
+        if case .finish = self.recording.items[self.recording.nextPlayed[place + 1]] {
+            isLast = true
+        } else {
+            isLast = false
+        }
         self.cursor = place + 1
         if isLast, !self.options.playsFinalEvent {
             self.isFinished = true

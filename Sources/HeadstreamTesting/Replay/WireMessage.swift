@@ -30,7 +30,9 @@ struct WireMessage {
 
     subscript(range: Range<Int>) -> ArraySlice<UInt8> { self.bytes[range] }
 
-    private static func parse(_ bytes: UnsafeRawBufferPointer) -> Result<(elements: [Element]?, isBatch: Bool), ValueError> {
+    private static func parse(_ bytes: UnsafeRawBufferPointer) -> Result<
+        (elements: [Element]?, isBatch: Bool), ValueError
+    > {
         var reader = JSONReader(bytes)
         do throws(ValueError) {
             var elements: [Element]? = []
