@@ -1,0 +1,71 @@
+/// `headstream logs`.
+enum LogsCommand {
+    static let address = Option(
+        "address",
+        short: "a",
+        "ADDRESS",
+        .hex(bytes: 20, "an address of 0x and 40 hex digits"),
+        repeatable: true,
+        help: "Only logs of this contract."
+    )
+    static let topic = Option(
+        "topic",
+        "N=HASH",
+        .topic,
+        repeatable: true,
+        help: "Only logs whose topic N (0 to 3) is this; several of one N are alternatives."
+    )
+    static let event = Option(
+        "event",
+        "SIGNATURE",
+        .eventSignature,
+        help: "Only logs of this event, such as 'Transfer(address,address,uint256)': its hash is topic 0."
+    )
+
+    static let declaration = Command(
+        "logs",
+        summary: "Print logs that contracts emit, as they come.",
+        discussion: "Subscribes to logs and prints a line a log: block, address, topics and data.",
+        options: SharedOptions.source + [
+            address, topic, event, SharedOptions.count, SharedOptions.duration, SharedOptions.json,
+        ],
+        footer: SharedOptions.exitCodes
+    )
+}
+
+/// `--topic N=HASH`.
+struct TopicArgument: Sendable, Hashable {
+    /// 0 to 3.
+    var position: Int
+    /// `0x` and 64 hex digits.
+    var hash: String
+}
+
+extension ValueType<String> {
+    /// `0x` and the digits of so many bytes.
+    static func hex(bytes: Int, _ expectation: String) -> Self {
+        Self(expectation: expectation) { text in
+            let digits = text.dropFirst(2)
+            let isHex = text.hasPrefix("0x") && digits.utf8.count == 2 * bytes
+            return isHex && digits.allSatisfy { $0.isASCII && $0.isHexDigit } ? text : nil
+        }
+    }
+
+    /// A name and types in brackets, without blanks or parameter names.
+    static let eventSignature = Self(expectation: "an event such as Transfer(address,address,uint256)") { text in
+        guard let open = text.firstIndex(of: "("), open != text.startIndex, text.hasSuffix(")"),
+            text.utf8.allSatisfy({ (0x21..<0x7F).contains($0) })
+        else { return nil }
+        return text
+    }
+}
+
+extension ValueType<TopicArgument> {
+    static let topic = Self(expectation: "a position from 0 to 3, = and a hash of 0x and 64 hex digits") { text in
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, let position = ValueType<Int>.int(0...3).parse(parts[0]),
+            let hash = ValueType<String>.hex(bytes: 32, "").parse(parts[1])
+        else { return nil }
+        return TopicArgument(position: position, hash: hash)
+    }
+}

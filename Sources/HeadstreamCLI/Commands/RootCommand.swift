@@ -1,0 +1,14 @@
+/// `headstream` itself.
+enum RootCommand {
+    static let version = Flag("version", help: "Show the version.")
+
+    static let declaration = Command(
+        "headstream",
+        summary: "Follow a blockchain node over JSON-RPC subscriptions.",
+        options: [version],
+        subcommands: [
+            HeadsCommand.declaration, LogsCommand.declaration, CallCommand.declaration, ReplayCommand.declaration,
+        ],
+        footer: SharedOptions.exitCodes
+    )
+}
