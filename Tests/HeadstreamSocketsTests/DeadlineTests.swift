@@ -168,7 +168,8 @@ struct DeadlineTests {
                     }
                 }
                 let task =
-                    index.isMultiple(of: 2) ? Task(executorPreference: loop.executor, operation: body) : Task { await body() }
+                    index.isMultiple(of: 2)
+                    ? Task(executorPreference: loop.executor, operation: body) : Task { await body() }
                 // After none, one, two… turns: before, during and after the sleep's beginning.
                 await loop.turns(index % 4)
                 task.cancel()

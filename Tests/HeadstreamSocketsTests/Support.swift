@@ -156,3 +156,97 @@ struct Pair: Sendable {
 func temporarySocketPath(_ name: String = #function) -> String {
     "/tmp/hs-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).sock"
 }
+
+/// A blocking socket of the test's own, for what a channel does not do: resets, small backlogs.
+enum Raw {
+    static func withAddress<Result>(
+        port: UInt16,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+
+    static func withAddress<Result>(
+        path: String,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
+    static func socket(_ family: Int32 = AF_INET, nonblocking: Bool = false) -> Int32 {
+        let flags = SOCK_CLOEXEC.rawValue | (nonblocking ? SOCK_NONBLOCK.rawValue : 0)
+        return Glibc.socket(family, Int32(SOCK_STREAM.rawValue | flags), 0)
+    }
+
+    /// A connected socket.
+    static func connect(port: UInt16) -> Int32 {
+        let descriptor = Self.socket()
+        let status = Self.withAddress(port: port) { Glibc.connect(descriptor, $0, $1) }
+        return status == 0 ? descriptor : -1
+    }
+
+    /// A socket that listens on a free port of 127.0.0.1.
+    static func listen(isListening: Bool = true) -> (descriptor: Int32, port: UInt16) {
+        let descriptor = Self.socket()
+        _ = Self.withAddress(port: 0) { Glibc.bind(descriptor, $0, $1) }
+        if isListening { Glibc.listen(descriptor, 16) }
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        return (descriptor, UInt16(bigEndian: address.sin_port))
+    }
+
+    /// Closes with a reset.
+    static func reset(_ descriptor: Int32) {
+        var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+        close(descriptor)
+    }
+}
+
+extension SocketAddress {
+    var port: UInt16 {
+        if case .host(_, let port) = self { return port }
+        return 0
+    }
+}
+
+/// A server channel whose peer is a raw socket.
+struct RawPair: Sendable {
+    let raw: Int32
+    let channel: any Channel
+    let side: Recorder
+
+    static func make(_ loop: EventLoop) async throws -> RawPair {
+        let accepted = Locked<(any Channel)?>(nil)
+        let side = Recorder(loop)
+        let listener = try await loop.onThrowing {
+            try loop.listen(on: .host("127.0.0.1", port: 0)) { channel in
+                accepted.withLock { $0 = channel }
+                loop.execute { side.changed() }
+                return side
+            }
+        }
+        let raw = Raw.connect(port: listener.address.port)
+        await side.wait { _ in accepted.withLock { $0 != nil } }
+        await loop.on { listener.close() }
+        return RawPair(raw: raw, channel: try #require(accepted.withLock { $0 }), side: side)
+    }
+}
