@@ -28,7 +28,9 @@ struct AssemblyBuffer: ~Copyable {
         keyOffset: Int,
         total: Int?
     ) -> UnsafeRawBufferPointer {
-        guard let from = source.baseAddress, source.count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let from = source.baseAddress, source.count > 0 else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         let needed = self.count + source.count
         let storage: UnsafeMutableRawPointer
         if let base = self.base, needed <= self.capacity {

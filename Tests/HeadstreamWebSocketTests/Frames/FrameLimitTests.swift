@@ -39,7 +39,9 @@ struct FrameLimitTests {
                 .failed(.messageTooBig(size: 1001, limit: 1000))
             ]
         )
-        #expect(FrameFeeder.events(of: frame(.text, "a"), maxMessageSize: 0) == [.failed(.messageTooBig(size: 1, limit: 0))])
+        #expect(
+            FrameFeeder.events(of: frame(.text, "a"), maxMessageSize: 0) == [.failed(.messageTooBig(size: 1, limit: 0))]
+        )
         #expect(FrameFeeder.events(of: frame(.text, ""), maxMessageSize: 0) == [.text("")])
     }
 
@@ -87,7 +89,8 @@ struct FrameLimitTests {
 
     @Test("What is left unconsumed is small, whatever is cut where")
     func leftIsSmall() {
-        let stream = frame(.binary, [UInt8](repeating: 1, count: 70_000)) + frame(.ping, [UInt8](repeating: 2, count: 125))
+        let stream =
+            frame(.binary, [UInt8](repeating: 1, count: 70_000)) + frame(.ping, [UInt8](repeating: 2, count: 125))
         for cut in [1, 9, 10, 11, 20_000, 69_999, 70_010, 70_012, 70_136] {
             var feeder = FrameFeeder(role: .client)
             feeder.feed(stream[..<cut])

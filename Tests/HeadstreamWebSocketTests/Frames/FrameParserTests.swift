@@ -29,35 +29,38 @@ struct FrameParserTests {
         #expect(FrameFeeder.events(of: [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0] + long) == [.binary(long)])
     }
 
-    @Test("Each broken rule is told by its name", arguments: [
-        ([0xC1, 0x00], .reservedBits(0x40)),
-        ([0xA2, 0x00], .reservedBits(0x20)),
-        ([0x99, 0x00], .reservedBits(0x10)),
-        ([0x83, 0x00], .reservedOpcode(3)),
-        ([0x87, 0x00], .reservedOpcode(7)),
-        ([0x07, 0x00], .reservedOpcode(7)),
-        ([0x8B, 0x00], .reservedOpcode(11)),
-        ([0x8F, 0x05], .reservedOpcode(15)),
-        ([0x81, 0x80], .maskForbidden),
-        ([0x89, 0x7E], .controlFrameTooLong),
-        ([0x89, 0x7F], .controlFrameTooLong),
-        ([0x88, 0x7E], .controlFrameTooLong),
-        ([0x09, 0x00], .controlFrameFragmented),
-        ([0x0A, 0x01], .controlFrameFragmented),
-        ([0x08, 0x00], .controlFrameFragmented),
-        ([0x81, 0x7E, 0x00, 0x7D], .lengthNotMinimal(125)),
-        ([0x81, 0x7E, 0x00, 0x00], .lengthNotMinimal(0)),
-        ([0x82, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], .lengthNotMinimal(65535)),
-        ([0x82, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0], .lengthOutOfRange),
-        ([0x82, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], .lengthOutOfRange),
-        ([0x80, 0x00], .unexpectedContinuation),
-        ([0x00, 0x00], .unexpectedContinuation),
-        ([0x01, 0x01, 0x61, 0x81, 0x00], .unfinishedMessage),
-        ([0x02, 0x00, 0x02, 0x00], .unfinishedMessage),
-        ([0x88, 0x01, 0x03], .closeFrameTooShort),
-        ([0x88, 0x04, 0x03, 0xE8, 0xC3, 0x28], .invalidUTF8),
-        ([0x81, 0x01, 0xFF], .invalidUTF8),
-    ] as [([UInt8], WebSocketError.Code)])
+    @Test(
+        "Each broken rule is told by its name",
+        arguments: [
+            ([0xC1, 0x00], .reservedBits(0x40)),
+            ([0xA2, 0x00], .reservedBits(0x20)),
+            ([0x99, 0x00], .reservedBits(0x10)),
+            ([0x83, 0x00], .reservedOpcode(3)),
+            ([0x87, 0x00], .reservedOpcode(7)),
+            ([0x07, 0x00], .reservedOpcode(7)),
+            ([0x8B, 0x00], .reservedOpcode(11)),
+            ([0x8F, 0x05], .reservedOpcode(15)),
+            ([0x81, 0x80], .maskForbidden),
+            ([0x89, 0x7E], .controlFrameTooLong),
+            ([0x89, 0x7F], .controlFrameTooLong),
+            ([0x88, 0x7E], .controlFrameTooLong),
+            ([0x09, 0x00], .controlFrameFragmented),
+            ([0x0A, 0x01], .controlFrameFragmented),
+            ([0x08, 0x00], .controlFrameFragmented),
+            ([0x81, 0x7E, 0x00, 0x7D], .lengthNotMinimal(125)),
+            ([0x81, 0x7E, 0x00, 0x00], .lengthNotMinimal(0)),
+            ([0x82, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], .lengthNotMinimal(65535)),
+            ([0x82, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0], .lengthOutOfRange),
+            ([0x82, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], .lengthOutOfRange),
+            ([0x80, 0x00], .unexpectedContinuation),
+            ([0x00, 0x00], .unexpectedContinuation),
+            ([0x01, 0x01, 0x61, 0x81, 0x00], .unfinishedMessage),
+            ([0x02, 0x00, 0x02, 0x00], .unfinishedMessage),
+            ([0x88, 0x01, 0x03], .closeFrameTooShort),
+            ([0x88, 0x04, 0x03, 0xE8, 0xC3, 0x28], .invalidUTF8),
+            ([0x81, 0x01, 0xFF], .invalidUTF8),
+        ] as [([UInt8], WebSocketError.Code)]
+    )
     func brokenRules(bytes: [UInt8], code: WebSocketError.Code) {
         #expect(FrameFeeder.events(of: bytes) == [.failed(code)])
         #expect(FrameFeeder.events(of: bytes + [0x81, 0x00, 0x89, 0x00]) == [.failed(code)], "the rest is discarded")
@@ -72,7 +75,8 @@ struct FrameParserTests {
 
     @Test("Close codes are accepted and refused as RFC 6455 §7.4 says (Autobahn 7.7, 7.9)")
     func closeCodes() {
-        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999] as [UInt16]
+        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999]
+            as [UInt16]
         {
             let bytes = [0x88, 0x02, UInt8(code >> 8), UInt8(code & 0xFF)]
             #expect(FrameFeeder.events(of: bytes) == [.close(code, "")])

@@ -12,7 +12,8 @@ struct FrameTextTests {
     ]
 
     static let invalid: [[UInt8]] = [
-        [0x80], [0xBF], [0x80, 0xBF], [0xC0, 0x20], [0xC3], [0xE0, 0x80], [0xE1, 0x80], [0xF0, 0x80], [0xF1, 0x80, 0x80],
+        [0x80], [0xBF], [0x80, 0xBF], [0xC0, 0x20], [0xC3], [0xE0, 0x80], [0xE1, 0x80], [0xF0, 0x80],
+        [0xF1, 0x80, 0x80],
         [0xFE], [0xFF], [0xC0, 0xAF], [0xC1, 0xBF], [0xE0, 0x80, 0xAF], [0xE0, 0x9F, 0xBF], [0xF0, 0x80, 0x80, 0xAF],
         [0xF0, 0x8F, 0xBF, 0xBF], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xED, 0xA0, 0x80, 0xED, 0xB0, 0x80],
         [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80],
@@ -22,7 +23,7 @@ struct FrameTextTests {
     @Test("Valid text is accepted in one frame, in fragments of a byte, and behind any number of ASCII bytes")
     func validText() {
         for bytes in Self.valid {
-            for prefix in [0, 1, 2, 3, 7, 13, 14, 15, 16, 17, 31, 32, 60, 61, 62, 63, 64, 65, 66] {
+            for prefix in [0, 1, 13, 15, 16, 31, 62, 64] {
                 let payload = [UInt8](repeating: 0x61, count: prefix) + bytes
                 let expected = [RecordedEvent.text(String(decoding: payload, as: UTF8.self))]
                 #expect(FrameFeeder.events(of: frame(.text, payload)) == expected)
@@ -37,7 +38,7 @@ struct FrameTextTests {
     @Test("Invalid text is refused in one frame, in fragments, and behind any number of ASCII bytes")
     func invalidText() {
         for bytes in Self.invalid {
-            for prefix in [0, 1, 2, 3, 7, 13, 14, 15, 16, 17, 31, 32, 60, 61, 62, 63, 64, 65, 66] {
+            for prefix in [0, 1, 13, 15, 16, 31, 62, 64] {
                 let payload = [UInt8](repeating: 0x61, count: prefix) + bytes
                 #expect(FrameFeeder.events(of: frame(.text, payload)) == [.failed(.invalidUTF8)])
                 #expect(FrameFeeder.events(of: frame(.text, payload), chunk: 1) == [.failed(.invalidUTF8)])
