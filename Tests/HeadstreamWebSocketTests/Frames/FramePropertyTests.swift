@@ -10,12 +10,12 @@ struct FramePropertyTests {
                 frame(.text, "first", mask: key) + frame(.binary, [UInt8](repeating: 3, count: 300), mask: key)
                 + frame(.text, "grüß", mask: key, isFinal: false) + frame(.ping, "p", mask: key)
                 + frame(.continuation, "", mask: key, isFinal: false) + frame(.continuation, " dich €𝄞", mask: key)
-                + frame(.text, String(repeating: "ä", count: 40_000), mask: key)
+                + frame(.text, String(repeating: "ä", count: 9000), mask: key)
                 + frame(.pong, [UInt8](repeating: 4, count: 125), mask: key)
                 + frame(.close, [0x03, 0xE8] + Array("bye".utf8), mask: key)
             let expected = FrameFeeder.events(of: stream, role: role)
             #expect(expected.count == 7)
-            let interesting = Array(0..<400) + Array((stream.count - 200)..<stream.count) + [1000, 30_000, 80_000]
+            let interesting = Array(0..<400) + Array((stream.count - 150)..<stream.count) + [1000, 9000, 17_000]
             for cut in interesting {
                 var feeder = FrameFeeder(role: role)
                 feeder.feed(stream[..<cut])
@@ -28,7 +28,7 @@ struct FramePropertyTests {
 
     @Test("Random valid streams give what was put into them, cut at random points")
     func randomStreams() {
-        for seed in 0..<300 as Range<UInt64> {
+        for seed in 0..<150 as Range<UInt64> {
             var random = SeededGenerator(seed: seed)
             let role: WebSocketRole = Bool.random(using: &random) ? .client : .server
             var (stream, expected) = Self.randomStream(for: role, using: &random)
