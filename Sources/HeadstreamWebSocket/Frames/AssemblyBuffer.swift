@@ -10,7 +10,7 @@ struct AssemblyBuffer: ~Copyable {
     static let keptCapacity = 16 * 1024
 
     private var base: UnsafeMutableRawPointer?
-    private var capacity = 0
+    private(set) var capacity = 0
     private(set) var count = 0
 
     deinit {

@@ -71,8 +71,11 @@ package struct FrameParser: ~Copyable {
     /// Whether a close frame or a failure ended the parsing; all further bytes are discarded.
     package var isDiscarding: Bool { self.phase == .discarding }
 
-    /// The memory that holds a message in pieces, in bytes.
+    /// The bytes that are held of a message in pieces.
     package var bufferedBytes: Int { self.assembly.count }
+
+    /// The memory that is held for messages in pieces, in bytes; 16 KiB at most between messages.
+    package var bufferCapacity: Int { self.assembly.capacity }
 
     /// Takes one event from `bytes`, beginning at `offset`, and moves `offset` behind what it used.
     ///

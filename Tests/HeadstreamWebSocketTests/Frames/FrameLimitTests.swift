@@ -87,6 +87,27 @@ struct FrameLimitTests {
         #expect(feeder.mostLeft == 0)
     }
 
+    @Test("Memory grows with what has arrived, and is given back after a large message, a failure and a close")
+    func memory() {
+        var feeder = FrameFeeder(role: .client)
+        let large = frame(.binary, [UInt8](repeating: 1, count: 1_000_000))
+        feeder.feed(large[..<100_000])
+        let early = feeder.parser.bufferCapacity
+        #expect(early >= 99_990 && early <= 200_000)
+        feeder.feed(large[100_000...])
+        let late = feeder.parser.bufferCapacity
+        #expect(late == 0)
+        feeder.feed(frame(.binary, [UInt8](repeating: 1, count: 5000), isFinal: false) + frame(.continuation))
+        let kept = feeder.parser.bufferCapacity
+        #expect(kept > 0 && kept <= 16 * 1024)
+        feeder.feed(frame(.binary, [UInt8](repeating: 1, count: 50_000), isFinal: false))
+        feeder.feed([0xFF, 0xFF])
+        let failed = feeder.parser.bufferCapacity
+        #expect(failed == 0)
+        let count = feeder.events.count
+        #expect(count == 3)
+    }
+
     @Test("What is left unconsumed is small, whatever is cut where")
     func leftIsSmall() {
         let stream =
