@@ -20,4 +20,11 @@ package struct WebSocketEnd: Hashable, Sendable {
     package let reason: String
     /// Whether both ends sent a close frame (RFC 6455 §7.1.4).
     package let isClean: Bool
+
+    package init(cause: Cause, code: UInt16, reason: String, isClean: Bool) {
+        self.cause = cause
+        self.code = code
+        self.reason = reason
+        self.isClean = isClean
+    }
 }

@@ -10,23 +10,27 @@ struct AssemblyBuffer: ~Copyable {
     static let keptCapacity = 16 * 1024
 
     private var base: UnsafeMutableRawPointer?
-    private var capacity = 0
+    private(set) var capacity = 0
     private(set) var count = 0
 
     deinit {
         self.base?.deallocate()
     }
 
-    /// Appends a copy of `source`, unmasked with `key` (bytes in wire order), and returns the copy.
+    /// Appends a copy of `source`, unmasked with `key` (bytes in wire order) from its byte `keyOffset` modulo 4 on, and
+    /// returns the copy.
     ///
     /// `total` is what the contents will come to if the message ends with the current frame; growth stops there
     /// instead of doubling past it.
     mutating func append(
         _ source: UnsafeRawBufferPointer,
         unmaskingWith key: UInt32?,
+        keyOffset: Int,
         total: Int?
     ) -> UnsafeRawBufferPointer {
-        guard let from = source.baseAddress, source.count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let from = source.baseAddress, source.count > 0 else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         let needed = self.count + source.count
         let storage: UnsafeMutableRawPointer
         if let base = self.base, needed <= self.capacity {
@@ -37,7 +41,8 @@ struct AssemblyBuffer: ~Copyable {
         let destination = storage + self.count
         destination.copyMemory(from: from, byteCount: source.count)
         if let key {
-            ByteKernels.applyMask(key, to: UnsafeMutableRawBufferPointer(start: destination, count: source.count))
+            let copy = UnsafeMutableRawBufferPointer(start: destination, count: source.count)
+            ByteKernels.applyMask(key, to: copy, offset: keyOffset)
         }
         self.count = needed
         return UnsafeRawBufferPointer(start: destination, count: source.count)

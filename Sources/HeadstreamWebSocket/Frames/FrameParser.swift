@@ -51,10 +51,12 @@ package struct FrameParser: ~Copyable {
     private var phase = Phase.header
     /// The kind of the fragmented message between its first frame and its last.
     private var openMessage: MessageKind?
-    /// Of the frame being gathered: the bytes still to come, its FIN bit and mask, turned so that it fits the next.
+    /// Of the frame being gathered: the bytes still to come, its FIN bit, its mask, and the place in the mask (modulo 4)
+    /// of the next byte.
     private var frameRemaining = 0
     private var frameIsFinal = false
     private var frameMask: UInt32?
+    private var maskOffset = 0
     private var text = UTF8Validator()
     private var assembly = AssemblyBuffer()
 
@@ -69,8 +71,11 @@ package struct FrameParser: ~Copyable {
     /// Whether a close frame or a failure ended the parsing; all further bytes are discarded.
     package var isDiscarding: Bool { self.phase == .discarding }
 
-    /// The memory that holds a message in pieces, in bytes.
+    /// The bytes that are held of a message in pieces.
     package var bufferedBytes: Int { self.assembly.count }
+
+    /// The memory that is held for messages in pieces, in bytes; 16 KiB at most between messages.
+    package var bufferCapacity: Int { self.assembly.capacity }
 
     /// Takes one event from `bytes`, beginning at `offset`, and moves `offset` behind what it used.
     ///
@@ -166,6 +171,7 @@ package struct FrameParser: ~Copyable {
         self.frameRemaining = length
         self.frameIsFinal = isFinal
         self.frameMask = mask
+        self.maskOffset = 0
         self.phase = .payload
         return nil
     }
@@ -177,11 +183,12 @@ package struct FrameParser: ~Copyable {
             let piece = self.assembly.append(
                 UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + taken]),
                 unmaskingWith: self.frameMask,
+                keyOffset: self.maskOffset,
                 total: self.frameIsFinal ? self.assembly.count + self.frameRemaining : nil
             )
             offset += taken
             self.frameRemaining -= taken
-            self.frameMask = self.frameMask.map { ByteKernels.rotateMask($0, by: taken) }
+            self.maskOffset = (self.maskOffset + taken) & 3
             if self.openMessage == .text, !self.text.consume(piece) { return self.fail(.invalidUTF8) }
         }
         guard self.frameRemaining == 0 else { return .needMore }

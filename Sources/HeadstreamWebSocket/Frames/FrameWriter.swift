@@ -26,26 +26,46 @@ package enum FrameWriter {
         let isControl = opcode.rawValue & 0x08 != 0
         let payload = isControl ? UnsafeRawBufferPointer(rebasing: payload.prefix(Self.maxControlPayload)) : payload
         let count = payload.count
-        let maskBit: UInt8 = mask == nil ? 0 : 0x80
-        output.append((isFinal || isControl ? 0x80 : 0) | opcode.rawValue)
+        // The header is put together in two words, lowest byte first, and appended at once.
+        var first = UInt64((isFinal || isControl ? 0x80 : 0) | opcode.rawValue)
+        var second: UInt64 = 0
+        let headerSize: Int
         if count < 126 {
-            output.append(maskBit | UInt8(truncatingIfNeeded: count))
+            first |= UInt64(count) << 8
+            headerSize = 2
         } else if count <= 0xFFFF {
-            output.append(maskBit | 126)
-            withUnsafeBytes(of: UInt16(truncatingIfNeeded: count).bigEndian) { output.append(contentsOf: $0) }
+            first |= 126 << 8 | UInt64(UInt16(truncatingIfNeeded: count).byteSwapped) << 16
+            headerSize = 4
         } else {
-            output.append(maskBit | 127)
-            withUnsafeBytes(of: UInt64(truncatingIfNeeded: count).bigEndian) { output.append(contentsOf: $0) }
+            let length = UInt64(count).byteSwapped
+            first |= 127 << 8 | length << 16
+            second = length >> 48
+            headerSize = 10
         }
         guard let mask else {
+            Self.append(first, second, count: headerSize, to: &output)
             output.append(contentsOf: payload)
             return
         }
-        withUnsafeBytes(of: mask) { output.append(contentsOf: $0) }
+        let key = UInt64(mask.littleEndian)
+        first |= 0x80 << 8
+        switch headerSize {
+        case 2: first |= key << 16
+        case 4: first |= key << 32
+        default: second |= key << 16
+        }
+        Self.append(first, second, count: headerSize + 4, to: &output)
         let start = output.count
         output.append(contentsOf: payload)
         output.withUnsafeMutableBytes { bytes in
             ByteKernels.applyMask(mask, to: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
+        }
+    }
+
+    @inline(__always)
+    private static func append(_ first: UInt64, _ second: UInt64, count: Int, to output: inout [UInt8]) {
+        withUnsafeBytes(of: (first.littleEndian, second.littleEndian)) { bytes in
+            output.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         }
     }
 

@@ -168,7 +168,10 @@ package struct ClientHandshake: Sendable {
         }
         return self.end(
             .failed(
-                HandshakeError(.headTooLong, "the response to the WebSocket handshake exceeds \(HTTPHead.maxSize) bytes")
+                HandshakeError(
+                    .headTooLong,
+                    "the response to the WebSocket handshake exceeds \(HTTPHead.maxSize) bytes"
+                )
             )
         )
     }

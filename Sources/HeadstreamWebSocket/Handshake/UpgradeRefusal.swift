@@ -14,6 +14,20 @@ package struct UpgradeRefusal: Error, Hashable, Sendable {
     /// The first ``maxBodySize`` bytes of the body, cleaned to one line.
     package let body: String
 
+    package init(
+        status: Int,
+        reason: String = "",
+        retryAfter: String? = nil,
+        location: String? = nil,
+        body: String = ""
+    ) {
+        self.status = status
+        self.reason = reason
+        self.retryAfter = retryAfter
+        self.location = location
+        self.body = body
+    }
+
     /// ``retryAfter`` where it is a number of seconds.
     package var retryAfterSeconds: Int? {
         guard let text = self.retryAfter, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }

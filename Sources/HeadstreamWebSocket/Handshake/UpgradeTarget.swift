@@ -107,7 +107,9 @@ package struct UpgradeTarget: Sendable {
     /// The name in lower case.
     private static func validName(_ name: String) throws(HandshakeError) -> String {
         guard !name.isEmpty, name.utf8.allSatisfy(HTTPHead.isTokenByte) else {
-            throw Self.invalid("the header name “\(CleanText.line(name, limit: 64))” is empty or has a forbidden character")
+            throw Self.invalid(
+                "the header name “\(CleanText.line(name, limit: 64))” is empty or has a forbidden character"
+            )
         }
         let lower = name.lowercased()
         guard !Self.ownHeaders.contains(lower), !lower.hasPrefix("sec-websocket-") else {

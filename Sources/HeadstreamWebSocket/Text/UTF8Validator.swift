@@ -20,10 +20,8 @@ struct UTF8Validator: Sendable {
             guard self.step(bytes[index]) else { return false }
             index += 1
         }
-        // The bulk may end with a scalar cut short; that tail goes through the state instead.
-        let end = index + Self.wholeScalars(in: UnsafeRawBufferPointer(rebasing: bytes[index...]))
-        guard ByteKernels.isUTF8(UnsafeRawBufferPointer(rebasing: bytes[index..<end])) else { return false }
-        index = end
+        // The bulk ends with the piece, with a scalar cut short, or at an invalid byte: the state tells which.
+        index += ByteKernels.utf8Prefix(UnsafeRawBufferPointer(rebasing: bytes[index...]))
         while index < count {
             guard self.step(bytes[index]) else { return false }
             index += 1
@@ -54,21 +52,5 @@ struct UTF8Validator: Sendable {
         default: return false
         }
         return true
-    }
-
-    /// How many of `bytes` come before a scalar that is cut short at their end.
-    private static func wholeScalars(in bytes: UnsafeRawBufferPointer) -> Int {
-        let count = bytes.count
-        var back = 1
-        while back <= 3, back <= count {
-            let byte = bytes[count - back]
-            if byte < 0x80 { return count }
-            if byte >= 0xC0 {
-                let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
-                return length > back ? count - back : count
-            }
-            back += 1
-        }
-        return count
     }
 }
