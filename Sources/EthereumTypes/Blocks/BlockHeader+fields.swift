@@ -14,7 +14,7 @@ extension BlockHeader {
         set {
             self.present.insert(.difficulty)
             self.difficultyWord = newValue.l0
-            self.updateExtra { $0.difficulty = newValue.fitsWord ? nil : newValue }
+            self.updateExtra(fits: newValue.fitsWord) { $0.difficulty = newValue.fitsWord ? nil : newValue }
         }
     }
 
@@ -28,7 +28,7 @@ extension BlockHeader {
             self.set(.baseFeePerGas, newValue != nil)
             let value = newValue ?? 0
             self.baseFeePerGasWord = value.l0
-            self.updateExtra { $0.baseFeePerGas = value.fitsWord ? nil : value }
+            self.updateExtra(fits: value.fitsWord) { $0.baseFeePerGas = value.fitsWord ? nil : value }
         }
     }
 
@@ -44,7 +44,8 @@ extension BlockHeader {
             let value = newValue ?? 0
             self.totalDifficultyLow = value.l0
             self.totalDifficultyHigh = value.l1
-            self.updateExtra { $0.totalDifficulty = value.l2 | value.l3 == 0 ? nil : value }
+            let fits = value.l2 | value.l3 == 0
+            self.updateExtra(fits: fits) { $0.totalDifficulty = fits ? nil : value }
         }
     }
 
@@ -124,7 +125,9 @@ extension BlockHeader {
         if isSet { self.present.insert(field) } else { self.present.remove(field) }
     }
 
-    private mutating func updateExtra(_ change: (inout ExtraFields.Content) -> Void) {
+    /// Keeps or clears a number that does not fit its words; nothing is made where nothing is kept.
+    private mutating func updateExtra(fits: Bool, _ change: (inout ExtraFields.Content) -> Void) {
+        if fits && self.extra == nil { return }
         var content = self.extra?.content ?? ExtraFields.Content()
         change(&content)
         self.extra = ExtraFields(content)

@@ -1,3 +1,4 @@
+import CHeadstreamBytes
 package import HeadstreamJSON
 
 /// Hexadecimal text to bytes and back. Input is untrusted: nothing here traps.
@@ -28,23 +29,15 @@ package enum Hex {
     /// - Returns: false if a character is not a hex digit or the length differs.
     package static func decode(_ digits: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
         guard digits.count == bytes.count &* 2 else { return false }
-        var bad: UInt8 = 0
-        for index in 0..<bytes.count {
-            let high = self.digit(digits[index &* 2])
-            let low = self.digit(digits[index &* 2 &+ 1])
-            bad |= high | low
-            bytes[index] = high << 4 | (low & 0x0f)
-        }
-        return bad & 0xf0 == 0
+        guard let source = digits.baseAddress, let target = bytes.baseAddress else { return bytes.isEmpty }
+        return hs_hex_decode(source, target, bytes.count)
     }
 
     /// Writes `2 * bytes.count` lower-case digits.
     package static func encode(_ bytes: UnsafeRawBufferPointer, into digits: UnsafeMutableBufferPointer<UInt8>) {
         guard digits.count >= bytes.count &* 2 else { return }
-        for index in 0..<bytes.count {
-            digits[index &* 2] = self.character(bytes[index] >> 4)
-            digits[index &* 2 &+ 1] = self.character(bytes[index] & 0x0f)
-        }
+        guard let source = bytes.baseAddress, let target = digits.baseAddress else { return }
+        hs_hex_encode(source, bytes.count, target)
     }
 
     /// `0x` and two lower-case digits a byte.

@@ -30,7 +30,7 @@ package enum EventSignature {
 
         func error(_ reason: String) -> ValueError {
             self.text.withUnsafeBytes {
-                ValueError(field: "eventSignature", value: ValueError.excerpt($0), reason: reason)
+                ValueError(field: "eventSignature", value: ValueError.excerpt(of: $0), reason: reason)
             }
         }
 
