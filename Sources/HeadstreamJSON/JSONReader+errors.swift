@@ -133,11 +133,4 @@ extension ValueError {
         }
         return shown.count < bytes.count ? text + "…" : text
     }
-
-    /// The same with the field's path in front, for a value read on its own that lies within something greater.
-    package func within(_ path: String) -> ValueError {
-        var error = self
-        error.field = path.isEmpty ? self.field : self.field.isEmpty ? path : "\(path).\(self.field)"
-        return error
-    }
 }

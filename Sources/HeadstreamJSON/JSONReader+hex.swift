@@ -1,4 +1,4 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 /// The RPC's two ways to write bytes and integers as strings (execution-apis, schemas/base-types).
 extension JSONReader {
@@ -49,7 +49,9 @@ extension JSONReader {
         return bytes
     }
 
-    /// Reads a string of `0x` and 1 to 16 hex digits of any case without leading zeros.
+    /// Reads a string of `0x` and hex digits of any case that fit 64 bits.
+    ///
+    /// `0x` alone is 0 and leading zeros are accepted: the specification forbids both, and nodes send them all the same.
     @inlinable
     package mutating func readQuantity() throws(ValueError) -> UInt64 {
         self.skipWhitespace()
@@ -70,18 +72,17 @@ extension JSONReader {
     mutating func readUnusualQuantity() throws(ValueError) -> UInt64 {
         let string = try self.readRawString()
         let value: UInt64? = string.withDigits { digits in
-            guard let digits, (1...16).contains(digits.count), digits.count == 1 || digits[0] != UInt8(ascii: "0")
-            else { return nil }
+            guard let digits else { return nil }
             var value: UInt64 = 0
             for byte in digits {
                 let digit = hs_hex_value(byte)
-                guard digit <= 15 else { return nil }
+                guard digit <= 15, value >> 60 == 0 else { return nil }
                 value = value << 4 | UInt64(digit)
             }
             return value
         }
         guard let value else {
-            throw self.error("is not 0x and 1 to 16 hex digits without leading zeros", about: string)
+            throw self.error("is not 0x and hex digits of at most 64 bits", about: string)
         }
         return value
     }
@@ -97,7 +98,7 @@ extension JSONString {
     }
 
     private static func digits(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        guard text.count >= 2, text[0] == UInt8(ascii: "0"), text[1] == UInt8(ascii: "x") else { return nil }
+        guard text.count >= 2, text[0] == UInt8(ascii: "0"), text[1] | 0x20 == UInt8(ascii: "x") else { return nil }
         return UnsafeRawBufferPointer(rebasing: text[2...])
     }
 }

@@ -422,20 +422,20 @@ HS_INLINE bool hs_hex_quantity(const void *digits, size_t n, uint64_t *value) {
 #endif
 }
 
-/// A quantity that ends at a `"`: its number of digits, 1...16, or 0 where no quote is there, a digit is no hex digit, or
-/// a zero leads more digits. Reads up to 32 bytes from `digits`.
+/// A quantity that ends at a `"`: its number of digits, 1...16, leading zeros included, or 0 where it is empty or longer or
+/// a digit is no hex digit. Reads up to 32 bytes from `digits`.
 HS_INLINE size_t hs_hex_quantity_to_quote(const void *digits, uint64_t *value) {
     const uint8_t *p = (const uint8_t *)digits;
 #if HS_SCALAR
     size_t n = hs_scalar_find_byte(p, 17, '"');
-    if (n == 17 || (n > 1 && p[0] == '0')) return 0;
+    if (n == 17) return 0;
     return hs_scalar_hex_quantity(p, n, value) ? n : 0;
 #else
     hs_v16 v = hs_v_load(p), bad = hs_v_splat(0);
     uint32_t quotes = hs_v_mask(hs_v_eq(v, hs_v_splat('"'))) | (uint32_t)(p[16] == '"') << 16;
     if (quotes == 0) return 0;
     size_t n = (size_t)__builtin_ctz(quotes);
-    if (n == 0 || (n > 1 && p[0] == '0')) return 0;
+    if (n == 0) return 0;
     uint64_t x = hs_from_big64(hs_v_pack_half(hs_v_nibbles(v, &bad)));
     *value = x >> (64 - 4 * n);
     return (hs_v_mask(bad) & ((1u << n) - 1)) == 0 ? n : 0;
