@@ -6,7 +6,16 @@ import Testing
 @Suite("BlockHeader")
 struct BlockHeaderTests {
     /// Recorded headers whose hash does not follow from the fields by Ethereum's rule, and why.
-    private static let unverifiable: [(source: String, reason: String)] = []
+    private static let unverifiable: [(source: String, reason: String)] = [
+        ("chain/other-chains/cronos", "Tendermint's hash"),
+        ("chain/other-chains/stable", "Tendermint's hash"),
+        ("chain/other-chains/tempo", "fields of its own in the hash"),
+        ("rpc-recorded/erigon-rpc-tests/gnosis/erigon_getHeaderByHash/test_02", "AuRa's seal in the hash"),
+        ("rpc-recorded/erigon-rpc-tests/gnosis/erigon_getHeaderByHash/test_04", "AuRa's seal in the hash"),
+        ("rpc-recorded/erigon-rpc-tests/gnosis/eth_getBlockByHash/test_02", "AuRa's seal in the hash"),
+        ("rpc-recorded/erigon-rpc-tests/gnosis/eth_getBlockByHash/test_04", "AuRa's seal in the hash"),
+        ("subscriptions/chainlink-heads", "altered in its source"),
+    ]
 
     private func isUnverifiable(_ source: String) -> Bool {
         Self.unverifiable.contains { source.hasPrefix($0.source) }
@@ -70,7 +79,14 @@ struct BlockHeaderTests {
         var withTransactions = 0
         for recorded in try Fixture.recorded("blocks") {
             let block: Block = try read(recorded.value.description)
-            #expect(canonical(try JSONValue(parsing: json(block))) == canonical(recorded.value), "\(recorded.source)")
+            // Substrate's authorizations are read, and written in Ethereum's form.
+            if !recorded.source.contains("bittensor") {
+                #expect(
+                    canonical(try JSONValue(parsing: json(block))) == canonical(recorded.value),
+                    "\(recorded.source)"
+                )
+            }
+            #expect(try read(json(block)) == block, "\(recorded.source)")
             #expect(try JSONDecoder().decode(Block.self, from: JSONEncoder().encode(block)) == block)
             #expect(block.transactions.hashes.count == block.transactions.count && block.hash == block.header.hash)
             if case .full = block.transactions { withTransactions += 1 }
@@ -118,7 +134,7 @@ struct BlockHeaderTests {
     @Test("Edge case 11: numbers above the signed range are read, as hex and as JSON numbers")
     func largeNumbers() throws {
         var header: BlockHeader = try read(
-            Self.head.replacingOccurrences(of: "\"0x10\"", with: "\"0xa8aaa0c3ba0d2cfb\"")
+            Self.head.replacingOccurrences(of: "\"0x10\"", with: "\"0xa8aaa221d887373b\"")
         )
         #expect(header.number == 12_153_704_810_663_065_403)
         header = try read(Self.head.replacingOccurrences(of: "\"0x10\"", with: "12153704810663065403"))

@@ -56,7 +56,7 @@ func json(_ value: some JSONWritable) -> String {
     return String(decoding: writer.bytes, as: UTF8.self)
 }
 
-/// JSON with everything taken out that two equal values may differ in: nulls, absent `removed`, empty uncles, the case
+/// JSON with everything taken out that two equal values may differ in: nulls, absent `removed`, empty uncles, an absent type 0, the case
 /// of hex digits and the leading zeros of quantities.
 func canonical(_ value: JSONValue, key: String = "") -> JSONValue {
     switch value {
@@ -67,6 +67,8 @@ func canonical(_ value: JSONValue, key: String = "") -> JSONValue {
             if key == "uncles" && member == .array([]) { continue }
             result[key] = canonical(member, key: key)
         }
+        // Written always, though absent before transactions had types.
+        if object["nonce"] != nil, object["input"] != nil, result["type"] == nil { result["type"] = "0x0" }
         return .object(result)
     case .array(let elements):
         return .array(elements.map { canonical($0, key: key) })

@@ -42,23 +42,6 @@ struct KeccakTests {
         }
     }
 
-    @Test("name hashes of ENS hold: a chain of Keccak over labels")
-    func namehash() throws {
-        var cases = 0
-        for vector in try #require(Fixture.json("keccak/ethers-namehash.json").arrayValue) {
-            guard let name = vector["ensName"]?.stringValue, let expected = vector["namehash"]?.stringValue else {
-                continue
-            }
-            var node = Hash32.zero
-            for label in name.split(separator: ".").reversed() {
-                node = Keccak256.hash(Array(node) + Array(Keccak256.hash(utf8: label)))
-            }
-            #expect(node.description == expected, "\(name)")
-            cases += 1
-        }
-        #expect(cases > 300)
-    }
-
     @Test("an event's topic comes from its signature, however it is written")
     func eventSignatures() throws {
         let transfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"

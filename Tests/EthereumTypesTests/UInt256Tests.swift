@@ -13,7 +13,8 @@ struct UInt256Tests {
                 let x = try UInt256("0x" + #require(vector["X"]?.stringValue))
                 let y = try UInt256("0x" + #require(vector["Y"]?.stringValue))
                 let expected = try UInt256("0x" + #require(vector["Expected"]?.stringValue))
-                let result = try #require(EVM.apply(name, x, y), "no operation \(name)")
+                // Pushed in this order, so that Y is on top and the operation's first operand.
+                let result = try #require(EVM.apply(name, y, x), "no operation \(name)")
                 #expect(result == expected, "\(name) \(x.hexString) \(y.hexString)")
                 cases += 1
             }
@@ -26,7 +27,7 @@ struct UInt256Tests {
         var cases = 0
         for line in try Fixture.text("uint256/arithmetic.txt").split(separator: "\n") {
             let parts = line.split(separator: " ")
-            let numbers = try parts[1...].filter { !$0.hasPrefix("d") || parts[0] != "text" }.map {
+            let numbers = try parts[1..<(parts[0] == "text" ? 2 : parts.count)].map {
                 try UInt256("0x" + $0)
             }
             let (a, b) = (numbers[0], numbers.count > 1 ? numbers[1] : 0)
