@@ -1,4 +1,4 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 /// The RPC's two ways to write bytes and integers as strings (execution-apis, schemas/base-types).
 extension JSONReader {

@@ -1,10 +1,11 @@
 extension JSONReader {
     /// A number as it stands in the bytes.
+    @usableFromInline
     package struct Number {
         /// Its text, RFC 8259 section 6.
-        package let bytes: UnsafeRawBufferPointer
+        @usableFromInline package let bytes: UnsafeRawBufferPointer
         /// Whether it has neither fraction nor exponent.
-        package let isInteger: Bool
+        @usableFromInline package let isInteger: Bool
 
         @inlinable
         init(bytes: UnsafeRawBufferPointer, isInteger: Bool) {

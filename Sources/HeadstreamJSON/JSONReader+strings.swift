@@ -1,4 +1,4 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 extension JSONReader {
     /// Reads a string, its escapes resolved.

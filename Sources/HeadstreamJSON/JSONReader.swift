@@ -1,4 +1,4 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 /// A one-pass pull reader of JSON over bytes that stay where they are.
 ///
@@ -20,18 +20,19 @@ import CHeadstreamBytes
 ///         }
 ///     }
 ///     try reader.finish()
+@usableFromInline
 package struct JSONReader {
     /// The deepest nesting any reader accepts, whatever it is asked for; bounds the stack of recursive callers.
-    package static let maximumDepthLimit = 512
+    @usableFromInline package static let maximumDepthLimit = 512
     /// How deep values may nest unless told otherwise.
-    package static let defaultDepthLimit = 128
+    @usableFromInline package static let defaultDepthLimit = 128
 
     @usableFromInline let start: UnsafeRawPointer
     @usableFromInline let end: UnsafeRawPointer
     @usableFromInline var cursor: UnsafeRawPointer
     /// Containers open around the cursor.
     @usableFromInline var depth = 0
-    package let depthLimit: Int
+    @usableFromInline package let depthLimit: Int
     /// Whether the cursor stands right behind an opening bracket, where no comma is due.
     @usableFromInline var isFirst = false
 
@@ -218,8 +219,7 @@ package struct JSONReader {
         guard self.cursor == self.end, self.depth == 0 else { throw self.unexpected("the end") }
     }
 
-    /// Reads a value of a type that knows how.
-    @inlinable
+    /// Reads a value of a type that knows how. A generic call: where speed counts, call `Value(from:)`.
     package mutating func read<Value: JSONReadable>(_ type: Value.Type = Value.self) throws(ValueError) -> Value {
         try Value(from: &self)
     }

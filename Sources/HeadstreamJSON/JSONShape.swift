@@ -10,8 +10,10 @@ import CHeadstreamBytes
 /// What fits is valid JSON: the runs come from a message that was, and each value is checked as it is read.
 ///
 /// `@unchecked Sendable`: the memory is filled before `init` returns and only read afterwards.
+@usableFromInline
 package final class JSONShape: @unchecked Sendable {
     /// What stands for a field's value.
+    @usableFromInline
     package enum Form: UInt8, Sendable {
         /// A string of `0x` and hex digits. The step's run includes `"0x`; the next one begins with the closing quote.
         case hex
@@ -23,11 +25,12 @@ package final class JSONShape: @unchecked Sendable {
     }
 
     /// A run of bytes, and the field whose value stands behind it.
+    @usableFromInline
     package struct Step {
         @usableFromInline let offset: UInt32
         @usableFromInline let count: UInt16
         /// The type's own number of the field, or `JSONShape.end` in the last step.
-        package let field: UInt8
+        @usableFromInline package let field: UInt8
     }
 
     /// The field of the last step, behind whose run the message ends.
@@ -38,7 +41,7 @@ package final class JSONShape: @unchecked Sendable {
     /// Bytes behind the runs, so that they can be compared by wide loads.
     private static let padding = 64
 
-    package let steps: UnsafeBufferPointer<Step>
+    @usableFromInline package let steps: UnsafeBufferPointer<Step>
     @usableFromInline let runs: UnsafeRawPointer
 
     /// Learns the shape of an object.

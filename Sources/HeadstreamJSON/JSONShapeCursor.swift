@@ -1,4 +1,4 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 /// Reads the values of a message along a `JSONShape`.
 ///
@@ -17,6 +17,7 @@ import CHeadstreamBytes
 ///     return cursor.isAtEnd
 ///
 /// At least 64 readable and initialised bytes must follow those of the message; what they hold does not matter.
+@usableFromInline
 package struct JSONShapeCursor {
     @usableFromInline var at: UnsafeRawPointer
     @usableFromInline let end: UnsafeRawPointer
@@ -69,6 +70,18 @@ package struct JSONShapeCursor {
         let count = hs_hex_quantity_to_quote(self.at, &value)
         // A quote past the end ends nothing of this message.
         guard count > 0, self.end - self.at > count else {
+            self.stillFits = false
+            return 0
+        }
+        self.at += count
+        return value
+    }
+
+    /// Takes so many hex digits, 1 to 16, wherever a quote stands.
+    @inlinable @inline(__always)
+    package mutating func quantity(digits count: Int) -> UInt64 {
+        var value: UInt64 = 0
+        guard self.end - self.at >= count, count > 0, hs_hex_quantity(self.at, count, &value) else {
             self.stillFits = false
             return 0
         }

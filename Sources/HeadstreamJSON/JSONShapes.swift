@@ -6,6 +6,7 @@
 ///
 ///     if let shape = shapes.current, fill(&value, by: shape) { shapes.hit() … }
 ///     for index in shapes.others …
+@usableFromInline
 package struct JSONShapes: Sendable {
     /// How many shapes are kept; the one learnt first makes way.
     package static let capacity = 4

@@ -1,14 +1,15 @@
-import CHeadstreamBytes
+public import CHeadstreamBytes
 
 /// A string of a JSON text as it stands there, between its quotes: valid UTF-8 with valid escapes, nothing copied.
 ///
 /// It is valid as long as the bytes that its reader was given.
+@usableFromInline
 package struct JSONString {
     @usableFromInline let start: UnsafeRawPointer
     /// The length in bytes as written, escapes included.
-    package let count: Int
+    @usableFromInline package let count: Int
     /// Whether a `\` occurs; if not, the bytes are the string's own.
-    package let hasEscapes: Bool
+    @usableFromInline package let hasEscapes: Bool
 
     @inlinable
     init(start: UnsafeRawPointer, count: Int, hasEscapes: Bool) {

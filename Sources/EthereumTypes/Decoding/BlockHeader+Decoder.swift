@@ -1,0 +1,170 @@
+package import HeadstreamJSON
+
+extension BlockHeader {
+    /// Decodes the heads of one subscription: by the shape that its node gives them, else as any JSON.
+    ///
+    /// See ``JSONShape``. A copy learns on its own from then on.
+    package struct Decoder: Sendable {
+        private var shapes = JSONShapes()
+
+        package init() {}
+
+        /// Decodes one header.
+        ///
+        /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
+        /// - Throws: `ValueError` where it is no JSON or no header.
+        package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
+            var header = BlockHeader()
+            if let shape = self.shapes.current, header.fill(from: bytes, by: shape) {
+                self.shapes.hit()
+                return header
+            }
+            return try self.decodeUnusual(bytes)
+        }
+
+        @inline(never)
+        private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
+            for (index, shape) in self.shapes.others.enumerated() {
+                var header = BlockHeader()
+                if header.fill(from: bytes, by: shape) {
+                    self.shapes.hit(other: index)
+                    return header
+                }
+            }
+            var reader = JSONReader(bytes)
+            let header = try BlockHeader(from: &reader)
+            try reader.finish()
+            if self.shapes.missed(), let shape = JSONShape(learning: bytes, field: Field.named) {
+                self.shapes.add(shape)
+            }
+            return header
+        }
+    }
+
+    /// The members of a header on the wire.
+    enum Field: UInt8 {
+        case hash, parentHash, unclesHash, stateRoot, transactionsRoot, receiptsRoot, mixHash, logsBloom, miner
+        case number, timestamp, gasLimit, gasUsed, nonce, difficulty, extraData
+        case totalDifficulty, baseFeePerGas, withdrawalsRoot, blobGasUsed, excessBlobGas, parentBeaconBlockRoot
+        case requestsHash, blockAccessListHash, slotNumber, size
+
+        /// The field of a key, by its length first: at most three comparisons.
+        @inline(__always)
+        init?(_ key: JSONString) {
+            switch key.count {
+            case 4 where key == "hash": self = .hash
+            case 4 where key == "size": self = .size
+            case 5 where key == "miner": self = .miner
+            case 5 where key == "nonce": self = .nonce
+            case 6 where key == "number": self = .number
+            case 7 where key == "mixHash": self = .mixHash
+            case 7 where key == "gasUsed": self = .gasUsed
+            case 8 where key == "gasLimit": self = .gasLimit
+            case 9 where key == "stateRoot": self = .stateRoot
+            case 9 where key == "logsBloom": self = .logsBloom
+            case 9 where key == "timestamp": self = .timestamp
+            case 9 where key == "extraData": self = .extraData
+            case 10 where key == "parentHash": self = .parentHash
+            case 10 where key == "sha3Uncles": self = .unclesHash
+            case 10 where key == "difficulty": self = .difficulty
+            case 10 where key == "slotNumber": self = .slotNumber
+            case 11 where key == "blobGasUsed": self = .blobGasUsed
+            case 12 where key == "receiptsRoot": self = .receiptsRoot
+            case 12 where key == "requestsHash": self = .requestsHash
+            case 13 where key == "baseFeePerGas": self = .baseFeePerGas
+            case 13 where key == "excessBlobGas": self = .excessBlobGas
+            case 15 where key == "withdrawalsRoot": self = .withdrawalsRoot
+            case 15 where key == "totalDifficulty": self = .totalDifficulty
+            case 16 where key == "transactionsRoot": self = .transactionsRoot
+            case 19 where key == "blockAccessListHash": self = .blockAccessListHash
+            case 21 where key == "parentBeaconBlockRoot": self = .parentBeaconBlockRoot
+            default: return nil
+            }
+        }
+
+        static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
+            Field(key).map { ($0.rawValue, .hex) }
+        }
+    }
+
+    /// Reads a header of this shape into an empty one; false where it does not fit, and the header then holds anything.
+    ///
+    /// Not inlined: into a caller's local value it would be copied on its way out.
+    @inline(never)
+    private mutating func fill(from bytes: UnsafeRawBufferPointer, by shape: JSONShape) -> Bool {
+        var cursor = JSONShapeCursor(bytes, shape)
+        var present: Presence = []
+        for step in shape.steps {
+            guard cursor.take(step) else { return false }
+            guard let field = Field(rawValue: step.field) else { break }
+            switch field {
+            case .hash: cursor.hash(into: &self.hash)
+            case .parentHash: cursor.hash(into: &self.parentHash)
+            case .unclesHash: cursor.hash(into: &self.unclesHash)
+            case .stateRoot: cursor.hash(into: &self.stateRoot)
+            case .transactionsRoot: cursor.hash(into: &self.transactionsRoot)
+            case .receiptsRoot: cursor.hash(into: &self.receiptsRoot)
+            case .mixHash: cursor.hash(into: &self.mixHash)
+            case .withdrawalsRoot: cursor.hash(into: &self.withdrawalsRootValue)
+            case .parentBeaconBlockRoot: cursor.hash(into: &self.parentBeaconBlockRootValue)
+            case .requestsHash: cursor.hash(into: &self.requestsHashValue)
+            case .blockAccessListHash: cursor.hash(into: &self.blockAccessListHashValue)
+            case .logsBloom: withUnsafeMutablePointer(to: &self.logsBloom) { cursor.hex(into: $0, count: 256) }
+            case .miner: cursor.address(into: &self.miner)
+            case .number: self.number = cursor.quantity()
+            case .timestamp: self.timestamp = cursor.quantity()
+            case .gasLimit: self.gasLimit = cursor.quantity()
+            case .gasUsed: self.gasUsed = cursor.quantity()
+            case .nonce:
+                withUnsafeMutablePointer(to: &self.nonce) { cursor.hex(into: $0, count: 8) }
+                self.nonce = UInt64(bigEndian: self.nonce)
+            case .difficulty: self.difficultyWord = cursor.quantity()
+            case .baseFeePerGas: self.baseFeePerGasWord = cursor.quantity()
+            case .totalDifficulty: (self.totalDifficultyHigh, self.totalDifficultyLow) = cursor.wideQuantity()
+            case .blobGasUsed: self.blobGasUsedValue = cursor.quantity()
+            case .excessBlobGas: self.excessBlobGasValue = cursor.quantity()
+            case .slotNumber: self.slotNumberValue = cursor.quantity()
+            case .size: self.sizeValue = cursor.quantity()
+            case .extraData: cursor.bytes(into: &self.extraData)
+            }
+            present.formUnion(field.presence)
+        }
+        self.present = present
+        return cursor.isAtEnd
+    }
+}
+
+extension BlockHeader.Field {
+    /// The bit that says that the field is there.
+    @inline(__always)
+    var presence: BlockHeader.Presence {
+        switch self {
+        case .hash: .hash
+        case .parentHash: .parentHash
+        case .unclesHash: .unclesHash
+        case .stateRoot: .stateRoot
+        case .transactionsRoot: .transactionsRoot
+        case .receiptsRoot: .receiptsRoot
+        case .mixHash: .mixHash
+        case .logsBloom: .logsBloom
+        case .miner: .miner
+        case .number: .number
+        case .timestamp: .timestamp
+        case .gasLimit: .gasLimit
+        case .gasUsed: .gasUsed
+        case .nonce: .nonce
+        case .difficulty: .difficulty
+        case .extraData: .extraData
+        case .totalDifficulty: .totalDifficulty
+        case .baseFeePerGas: .baseFeePerGas
+        case .withdrawalsRoot: .withdrawalsRoot
+        case .blobGasUsed: .blobGasUsed
+        case .excessBlobGas: .excessBlobGas
+        case .parentBeaconBlockRoot: .parentBeaconBlockRoot
+        case .requestsHash: .requestsHash
+        case .blockAccessListHash: .blockAccessListHash
+        case .slotNumber: .slotNumber
+        case .size: .size
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package import HeadstreamJSON
+
+extension Log {
+    /// Decodes the logs of one subscription: by the shape that its node gives them, else as any JSON.
+    ///
+    /// See ``JSONShape``. A copy learns on its own from then on.
+    package struct Decoder: Sendable {
+        private var shapes = JSONShapes()
+
+        package init() {}
+
+        /// Decodes one log.
+        ///
+        /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
+        /// - Throws: `ValueError` where it is no JSON or no log.
+        package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
+            var log = Log()
+            if let shape = self.shapes.current, log.fill(from: bytes, by: shape) {
+                self.shapes.hit()
+                return log
+            }
+            return try self.decodeUnusual(bytes)
+        }
+
+        @inline(never)
+        private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
+            for (index, shape) in self.shapes.others.enumerated() {
+                var log = Log()
+                if log.fill(from: bytes, by: shape) {
+                    self.shapes.hit(other: index)
+                    return log
+                }
+            }
+            var reader = JSONReader(bytes)
+            let log = try Log(from: &reader)
+            try reader.finish()
+            if self.shapes.missed(), let shape = JSONShape(learning: bytes, field: Field.named) {
+                self.shapes.add(shape)
+            }
+            return log
+        }
+    }
+
+    /// The members of a log on the wire.
+    enum Field: UInt8 {
+        case address, topics, data, blockHash, blockNumber, blockTimestamp
+        case transactionHash, transactionIndex, logIndex, removed
+
+        /// The field of a key, by its length first: at most two comparisons.
+        @inline(__always)
+        init?(_ key: JSONString) {
+            switch key.count {
+            case 4 where key == "data": self = .data
+            case 6 where key == "topics": self = .topics
+            case 7 where key == "address": self = .address
+            case 7 where key == "removed": self = .removed
+            case 8 where key == "logIndex": self = .logIndex
+            case 9 where key == "blockHash": self = .blockHash
+            case 11 where key == "blockNumber": self = .blockNumber
+            case 14 where key == "blockTimestamp": self = .blockTimestamp
+            case 15 where key == "transactionHash": self = .transactionHash
+            case 16 where key == "transactionIndex": self = .transactionIndex
+            default: return nil
+            }
+        }
+
+        static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
+            guard let field = Field(key) else { return nil }
+            return switch field {
+            case .topics: (field.rawValue, .hexArray)
+            case .removed: (field.rawValue, .bool)
+            default: (field.rawValue, .hex)
+            }
+        }
+    }
+
+    /// Reads a log of this shape into an empty one; false where it does not fit, and the log then holds anything.
+    ///
+    /// Not inlined: into a caller's local value it would be copied on its way out.
+    @inline(never)
+    private mutating func fill(from bytes: UnsafeRawBufferPointer, by shape: JSONShape) -> Bool {
+        var cursor = JSONShapeCursor(bytes, shape)
+        for step in shape.steps {
+            guard cursor.take(step) else { return false }
+            switch Field(rawValue: step.field) {
+            case .address: cursor.address(into: &self.address)
+            case .topics: self.fillTopics(from: &cursor)
+            case .data: cursor.bytes(into: &self.data)
+            case .blockHash:
+                cursor.hash(into: &self.blockHashValue)
+                self.flags.insert(.blockHash)
+            case .blockNumber:
+                self.blockNumberValue = cursor.quantity()
+                self.flags.insert(.blockNumber)
+            case .blockTimestamp:
+                self.blockTimestampValue = cursor.quantity()
+                self.flags.insert(.blockTimestamp)
+            case .transactionHash:
+                cursor.hash(into: &self.transactionHashValue)
+                self.flags.insert(.transactionHash)
+            case .transactionIndex:
+                self.transactionIndexValue = cursor.quantity()
+                self.flags.insert(.transactionIndex)
+            case .logIndex:
+                self.logIndexValue = cursor.quantity()
+                self.flags.insert(.logIndex)
+            case .removed: if cursor.bool() { self.flags.insert(.removed) }
+            case nil: break
+            }
+        }
+        return cursor.isAtEnd
+    }
+
+    @inline(__always)
+    private mutating func fillTopics(from cursor: inout JSONShapeCursor) {
+        guard cursor.beginHexElement(isFirst: true) else { return }
+        cursor.hash(into: &self.topic0)
+        self.topicCount = 1
+        guard cursor.beginHexElement(isFirst: false) else { return }
+        cursor.hash(into: &self.topic1)
+        self.topicCount = 2
+        guard cursor.beginHexElement(isFirst: false) else { return }
+        cursor.hash(into: &self.topic2)
+        self.topicCount = 3
+        guard cursor.beginHexElement(isFirst: false) else { return }
+        cursor.hash(into: &self.topic3)
+        self.topicCount = 4
+        // A fifth one does not fit: the next step's run begins with the bracket.
+        _ = cursor.beginHexElement(isFirst: false)
+    }
+}
