@@ -1,36 +1,42 @@
 /// The loop's side of one subscription: where its notifications go.
 ///
-/// Slots live at fixed places and are reached by pointer, so that routing a notification touches no reference count.
+/// Slots live at fixed places, each with its server's id behind it, and are reached by pointer, so that routing a
+/// notification touches no reference count and few cache lines. ``SubscriptionTable`` makes and frees them.
 struct SubscriptionSlot: ~Copyable {
-    let local: LocalSubscriptionID
-    let methods: SubscriptionMethods
-    let buffer: SubscriptionBuffer
-    /// The id the server gave, without quotes, and whether it is a JSON string.
-    let serverID: [UInt8]
-    let serverIDIsQuoted: Bool
-    let hash: UInt64
-
+    /// Another subscription to which the server gave the same id (Solana, for equal requests), and the one before.
+    var sibling: UnsafeMutablePointer<SubscriptionSlot>?
+    var previousSibling: UnsafeMutablePointer<SubscriptionSlot>?
+    /// The id the server gave, without quotes; it lives as long as the slot.
+    let serverID: UnsafeRawBufferPointer
+    /// What the filling arena may hold, in bytes.
+    let arenaLimit: Int
     /// The filling arena, while this side has it.
     var arena = Arena()
     var holdsArena = false
     /// Reading is to pause until the consumer has drained.
     var isFull = false
-    /// No more is taken: it overflowed and its policy is `.fail`.
-    var isEnding = false
-    /// Another subscription to which the server gave the same id (Solana, for equal requests).
-    var sibling: UnsafeMutablePointer<SubscriptionSlot>?
+    /// Whether the server's id is a JSON string.
+    let serverIDIsQuoted: Bool
+    /// Its place among the slots to be published, while it holds its arena.
+    var filledIndex = 0
+    let hash: UInt64
+
+    let local: LocalSubscriptionID
+    let methods: SubscriptionMethods
+    let buffer: SubscriptionBuffer
 
     init(
         local: LocalSubscriptionID,
         methods: SubscriptionMethods,
         buffer: SubscriptionBuffer,
-        serverID: [UInt8],
+        serverID: UnsafeRawBufferPointer,
         serverIDIsQuoted: Bool,
         hash: UInt64
     ) {
         self.local = local
         self.methods = methods
         self.buffer = buffer
+        self.arenaLimit = buffer.limit / 2
         self.serverID = serverID
         self.serverIDIsQuoted = serverIDIsQuoted
         self.hash = hash
@@ -47,16 +53,10 @@ struct SubscriptionSlot: ~Copyable {
         case lost
     }
 
-    /// Copies a notification into the filling arena.
-    @inline(__always)
+    /// Copies a notification into the filling arena, as the policy has it where that is full.
     mutating func deliver(_ bytes: UnsafeRawBufferPointer) -> Delivery {
-        if self.arena.append(bytes, limit: self.buffer.limit / 2) { return .stored }
-        return self.deliverToFull(bytes)
-    }
-
-    @inline(never)
-    private mutating func deliverToFull(_ bytes: UnsafeRawBufferPointer) -> Delivery {
-        let limit = self.buffer.limit / 2
+        let limit = self.arenaLimit
+        if self.arena.append(bytes, limit: limit) { return .stored }
         switch self.buffer.policy {
         case .fail:
             return .overflowed
