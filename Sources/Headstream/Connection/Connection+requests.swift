@@ -129,10 +129,9 @@ extension Connection {
     }
 
     /// A consumer for which reading was suspended has caught up; from any thread.
-    nonisolated func consumerDrained(_ local: LocalSubscriptionID) {
+    nonisolated func consumerDrained() {
         self.enqueue { connection in
-            connection.inbound.processor.drained(local, actions: &connection.actions)
-            connection.perform()
+            if connection.inbound.processor.mayResumeReading() { connection.channel?.isReading = true }
         }
     }
 

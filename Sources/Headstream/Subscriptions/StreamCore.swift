@@ -139,7 +139,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         while true {
             switch self.reader.refill() {
             case .filled(let resumesReading):
-                if resumesReading { lease.session.connection.consumerDrained(lease.local) }
+                if resumesReading { lease.session.connection.consumerDrained() }
                 self.runsOnLoop = lease.session.loop.isCurrent
                 if self.runsOnLoop { self.batchBegan = lease.session.loop.now.nanoseconds }
                 self.credit = Self.creditSize

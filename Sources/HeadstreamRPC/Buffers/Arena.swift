@@ -10,7 +10,7 @@ package struct Arena: ~Copyable, Sendable {
     /// Bytes that a record takes beside its own.
     package static let headerSize = 4
     /// The capacity of the first block.
-    static let firstCapacity = 4096
+    static let firstCapacity = 1024
 
     /// `nonisolated(unsafe)`: the block belongs to this value alone, and this value to one owner at a time.
     private nonisolated(unsafe) var base: UnsafeMutableRawPointer?
@@ -82,7 +82,7 @@ package struct Arena: ~Copyable, Sendable {
                 return true
             }
             // What is lost to the end of the ring never fits again before the ring turns: grow, by doubling, to at most
-            // the limit and one record more.
+            // the limit, or put the records in line where that is reached.
             guard self.grow(toHold: size, limit: limit) else { return false }
         }
     }
@@ -111,11 +111,12 @@ package struct Arena: ~Copyable, Sendable {
     /// Moves the records into a larger block, or the same capacity when only the order is in the way.
     private mutating func grow(toHold size: Int, limit: Int) -> Bool {
         let needed = self.byteCount + size
+        // Sizes are multiples of 8, so what is over in `limit` is never used.
+        let largest = max(needed, limit & ~7)
         var wanted = max(self.capacity, Self.firstCapacity)
-        while wanted < needed || (wanted == self.capacity && wanted < limit) {
+        while wanted < needed || (wanted == self.capacity && wanted < largest) {
             let (doubled, overflow) = wanted.multipliedReportingOverflow(by: 2)
-            guard !overflow else { return false }
-            wanted = doubled
+            wanted = overflow ? largest : min(doubled, largest)
         }
         let block = UnsafeMutableRawPointer.allocate(byteCount: wanted + Self.padding, alignment: 64)
         // Initialised so that a wide load past a record's end reads defined bytes.
@@ -146,7 +147,7 @@ package struct Arena: ~Copyable, Sendable {
         guard size <= limit else { return nil }
         var gone = 0
         // At full size the record must find one piece of the ring, or each append would have to compact it.
-        while self.byteCount + size > limit || (self.capacity >= limit && self.room(for: size) == nil) {
+        while self.byteCount + size > limit || (self.capacity >= limit & ~7 && self.room(for: size) == nil) {
             guard self.removeFirst() else { break }
             gone += 1
         }

@@ -84,6 +84,11 @@ package final class SubscriptionBuffer: Sendable {
         }
     }
 
+    /// Whether the consumer has yet to drain what made the loop stop reading.
+    package var isPausing: Bool {
+        self.shared.withLock { $0.isPausing }
+    }
+
     // MARK: The consumer's side
 
     /// Swaps the consumer's drained arena for the filled one.

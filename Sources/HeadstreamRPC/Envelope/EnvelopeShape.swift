@@ -5,62 +5,95 @@ import CHeadstreamBytes
 /// A node writes all its notifications alike: the same bytes up to the subscription id, the same between the id and
 /// the result, the same behind the result. Where those bytes stand, nothing needs to be scanned; where one of them
 /// differs, the message is scanned as any other. Nothing here is wired to one node.
+///
+/// A match is certain: for every frame that ``EnvelopeScanner`` accepts it finds the same one message with the same
+/// places, because the result's end is proven too (see ``match(_:)``). A frame that the scanner would refuse may match
+/// when what is broken is inside the result; whoever decodes that finds it.
 struct NotificationShape {
-    /// Up to the id, its opening quote included.
-    private var prefix: [UInt8] = []
-    /// From the id's closing quote, if it has one, to the result.
-    private var middle: [UInt8] = []
-    /// Behind the result.
-    private var suffix: [UInt8] = []
+    /// Messages of another shape until the shape is learnt anew: a node that writes each message in an order of its
+    /// own must not cost a lesson each time.
+    private static let patience = 16
+
+    /// Up to the id, its opening quote included; from the id's closing quote, if it has one, to the result; behind the
+    /// result. One after another.
+    private var text: [UInt8] = []
+    private var prefixCount = 0
+    private var middleCount = 0
+    private var suffixCount = 0
     /// Whether the id is a string; a number ends before the first byte that is no digit.
     private var idIsQuoted = true
+    private var misses = 0
 
     /// Whether a shape was learnt.
     private(set) var isUsable = false
 
-    /// Learns from a message that was scanned.
+    /// Learns from a message that was scanned and did not match.
     mutating func learn(_ message: UnsafeRawBufferPointer, _ envelope: Envelope) {
+        if self.isUsable {
+            self.misses += 1
+            guard self.misses >= Self.patience else { return }
+        }
         guard let id = envelope.subscription, let result = envelope.notification, id.upperBound <= result.lowerBound,
             envelope.bounds.lowerBound == 0, !id.isEmpty, id.count <= 128, id.lowerBound <= 512,
-            result.lowerBound - id.upperBound <= 512, message.count - result.upperBound <= 512
+            result.lowerBound - id.upperBound <= 512, message.count - result.upperBound <= 512,
+            // Alone in its frame: a suffix that held another message would swallow that message's equals.
+            message[envelope.bounds.upperBound...].allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }),
+            // Without escapes a suffix that begins outside a string cannot be taken for one that begins inside.
+            !message[result.upperBound...].contains(0x5C)
         else { return }
-        self.prefix = Array(message[0..<id.lowerBound])
-        self.middle = Array(message[id.upperBound..<result.lowerBound])
-        self.suffix = Array(message[result.upperBound..<message.count])
-        self.idIsQuoted = message[id.lowerBound - 1] == 0x22
-        // Several messages may come in one frame. Each of them would hold its `jsonrpc` member, so a `j` behind the
-        // first result sends the frame to the scanner; that works only where the node writes the member at all.
-        self.isUsable = self.prefix.contains(0x6A)
+        let isQuoted = message[id.lowerBound - 1] == 0x22
+        guard isQuoted || message[id].allSatisfy({ $0 &- 0x30 < 10 }) else { return }
+        self.text =
+            Array(message[..<id.lowerBound]) + message[id.upperBound..<result.lowerBound]
+            + message[result.upperBound...]
+        self.prefixCount = id.lowerBound
+        self.middleCount = result.lowerBound - id.upperBound
+        self.suffixCount = message.count - result.upperBound
+        self.idIsQuoted = isQuoted
+        self.misses = 0
+        self.isUsable = true
     }
 
     /// The places of id and result, if the message has this shape.
+    ///
+    /// An object is proven to be the whole result by its first `}` being its last byte, a string by its first quote;
+    /// a key behind the result, or a second message in the frame, would need one earlier. Objects with objects inside,
+    /// arrays, numbers and literals are left to the scanner.
     @inline(__always)
     func match(_ message: UnsafeRawBufferPointer) -> (id: Range<Int>, result: Range<Int>)? {
         guard self.isUsable, let base = message.baseAddress else { return nil }
-        let count = message.count
-        let start = self.prefix.count
-        let fixed = start &+ self.middle.count &+ self.suffix.count
-        guard count > fixed, Self.matches(self.prefix, base) else { return nil }
-        var end = start
-        if self.idIsQuoted {
-            guard let quote = find(0x22, base, from: start, to: min(count, start &+ 130)) else { return nil }
-            end = quote
-        } else {
-            while end < count, base.load(fromByteOffset: end, as: UInt8.self) &- 0x30 < 10 { end &+= 1 }
-        }
-        let result = end &+ self.middle.count
-        let last = count &- self.suffix.count
-        guard result < last, Self.matches(self.middle, base + end), Self.matches(self.suffix, base + last),
-            find(0x6A, base, from: result, to: last) == nil
-        else { return nil }
-        return (start..<end, result..<last)
-    }
-
-    @inline(__always)
-    private static func matches(_ expected: [UInt8], _ place: UnsafeRawPointer) -> Bool {
-        expected.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return true }
-            return hs_equal(base, place, bytes.count)
+        return self.text.withUnsafeBytes { text in
+            guard let expected = text.baseAddress else { return nil }
+            let count = message.count
+            let start = self.prefixCount
+            guard count > text.count, hs_equal(expected, base, start) else { return nil }
+            var end = start
+            if self.idIsQuoted {
+                let limit = min(count, start &+ 130)
+                end = start &+ hs_find_byte(base + start, limit &- start, 0x22)
+                guard end < limit, end > start, base.load(fromByteOffset: end &- 1, as: UInt8.self) != 0x5C else {
+                    return nil
+                }
+            } else {
+                while end < count, base.load(fromByteOffset: end, as: UInt8.self) &- 0x30 < 10 { end &+= 1 }
+                guard end > start else { return nil }
+            }
+            let result = end &+ self.middleCount
+            let last = count &- self.suffixCount
+            guard result &+ 1 < last, hs_equal(expected + start, base + end, self.middleCount),
+                hs_equal(expected + (start &+ self.middleCount), base + last, self.suffixCount)
+            else { return nil }
+            let closing: UInt8
+            switch base.load(fromByteOffset: result, as: UInt8.self) {
+            case 0x7B: closing = 0x7D
+            case 0x22: closing = 0x22
+            default: return nil
+            }
+            let inside = result &+ 1
+            guard inside &+ hs_find_byte(base + inside, last &- inside, closing) == last &- 1,
+                base.load(fromByteOffset: last &- 2, as: UInt8.self) != 0x5C
+            else { return nil }
+            return (start..<end, result..<last)
         }
     }
 }

@@ -22,6 +22,8 @@ package struct IPCFramer: ~Copyable {
     private var depth = 0
     private var isInString = false
     private var isEscaped = false
+    /// A string was cut off by a newline: the message ends there.
+    private var isBroken = false
     private var hasFailed = false
     /// `kept` was handed out as a message and can go.
     private var isSpent = false
@@ -61,12 +63,17 @@ package struct IPCFramer: ~Copyable {
                 )
             }
         }
-        while place < bytes.count {
+        let end = bytes.count
+        while place < end {
             if self.isInString {
-                place = self.scanString(bytes, from: place)
-                continue
+                place = self.scanString(base, from: place, to: end)
+                guard self.isBroken else { continue }
+                self.isBroken = false
+                self.depth = 0
+                offset = place
+                return self.finish(UnsafeRawBufferPointer(start: base + start, count: place - start))
             }
-            let byte = bytes[place]
+            let byte = base.load(fromByteOffset: place, as: UInt8.self)
             place += 1
             switch byte {
             case 0x22: self.isInString = true
@@ -85,18 +92,33 @@ package struct IPCFramer: ~Copyable {
     }
 
     /// Scans within a string; returns where it stopped: behind the string, or at the end.
-    private mutating func scanString(_ bytes: UnsafeRawBufferPointer, from: Int) -> Int {
+    private mutating func scanString(_ base: UnsafeRawPointer, from: Int, to end: Int) -> Int {
         var place = from
-        while place < bytes.count {
-            let byte = bytes[place]
+        if self.isEscaped, place < end {
+            self.isEscaped = false
             place += 1
-            if self.isEscaped {
-                self.isEscaped = false
-            } else if byte == 0x5C {
-                self.isEscaped = true
-            } else if byte == 0x22 {
+        }
+        while place < end {
+            place += hs_find_special(base + place, end - place)
+            guard place < end else { return end }
+            switch base.load(fromByteOffset: place, as: UInt8.self) {
+            case 0x22:
                 self.isInString = false
+                return place + 1
+            case 0x5C:
+                guard place + 1 < end else {
+                    self.isEscaped = true
+                    return end
+                }
+                place += 2
+            case 0x0A:
+                // No string holds a newline (RFC 8259 §7): what a node left unfinished ends here, and the next
+                // message is found again. Whoever reads this one tells that it is malformed.
+                self.isInString = false
+                self.isBroken = true
                 return place
+            default:
+                place += 1
             }
         }
         return place
@@ -112,6 +134,7 @@ package struct IPCFramer: ~Copyable {
         }
         if let failure = self.keep(piece) { return failure }
         self.isSpent = true
+        self.kept.pad()
         return .message(self.kept.bytes)
     }
 
@@ -128,7 +151,10 @@ package struct IPCFramer: ~Copyable {
         return .failed(
             RPCError(
                 .malformedResponse,
-                "message of at least \(size) bytes exceeds maxMessageSize \(self.maxMessageSize); raise Configuration.maxMessageSize"
+                """
+                message of at least \(size) bytes exceeds maxMessageSize \(self.maxMessageSize); \
+                raise Configuration.maxMessageSize
+                """
             )
         )
     }

@@ -1,4 +1,4 @@
-/// Growable bytes at a fixed place, with 64 initialised bytes behind them.
+/// Growable bytes at a fixed place, with room for 64 initialised bytes behind them (``pad()``).
 struct PaddedBytes: ~Copyable, Sendable {
     /// `nonisolated(unsafe)`: the block belongs to this value alone.
     private nonisolated(unsafe) var base: UnsafeMutableRawPointer?
@@ -32,7 +32,12 @@ struct PaddedBytes: ~Copyable, Sendable {
         guard let base = self.base else { return }
         (base + self.count).copyMemory(from: source, byteCount: piece.count)
         self.count = size
-        (base + size).initializeMemory(as: UInt8.self, repeating: 0, count: Arena.padding)
+    }
+
+    /// Initialises what follows the bytes, before they are handed out.
+    mutating func pad() {
+        guard let base = self.base else { return }
+        (base + self.count).initializeMemory(as: UInt8.self, repeating: 0, count: Arena.padding)
     }
 
     /// Forgets the bytes; the block stays if it is at most `keeping` bytes.

@@ -44,8 +44,13 @@ struct DeadlineHeap {
         for index in stride(from: self.entries.count / 2 - 1, through: 0, by: -1) { self.sink(from: index) }
     }
 
-    mutating func removeAll() {
-        self.entries = []
+    /// Drops the earliest entries that `isLive` does not know, so that nobody is woken for them.
+    mutating func dropStale(isLive: (RequestID) -> Bool) {
+        while let first = self.entries.first, !isLive(first.id) { _ = self.popDue(at: first.instant) }
+    }
+
+    mutating func removeAll(keepingCapacity: Bool = false) {
+        self.entries.removeAll(keepingCapacity: keepingCapacity)
     }
 
     private mutating func sink(from index: Int) {

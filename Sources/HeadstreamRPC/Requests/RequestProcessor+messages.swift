@@ -44,7 +44,7 @@ extension RequestProcessor {
             }
         } catch {
             self.statistics.malformed &+= 1
-            actions.notices.append(.malformedMessage(error.description))
+            actions.note(.malformedMessage(error.description))
         }
         self.sendQueued(&actions)
     }
@@ -57,32 +57,51 @@ extension RequestProcessor {
         actions: inout RequestProcessorActions
     ) throws(EnvelopeError) {
         _ = scanner.take(0x5B)
-        var groups: Set<RequestID> = []
+        // The batches of ours that are answered here, in the order of their answers: one, nearly always.
+        var groups: [RequestID] = []
+        var count = 0
         var refusal: RPCError?
-        if !scanner.take(0x5D) {
+        do throws(EnvelopeError) {
+            if scanner.take(0x5D) { return }
             repeat {
+                count += 1
+                guard scanner.peek() == 0x7B else {
+                    _ = try scanner.value()
+                    self.statistics.malformed &+= 1
+                    actions.note(.malformedMessage("an element of a batch that is no object"))
+                    continue
+                }
                 let envelope = try scanner.envelope()
                 if case .number(let number) = envelope.id, let entry = self.entries[RequestID(rawValue: number)],
                     entry.groupCount > 1, entry.isOnWire
                 {
-                    groups.insert(entry.group)
-                    if let error = envelope.error { refusal = self.nodeError(UnsafeRawBufferPointer(rebasing: message[error])).rpcError }
+                    if groups.last != entry.group, !groups.contains(entry.group) { groups.append(entry.group) }
+                    if count == 1, let place = envelope.error {
+                        refusal = self.nodeError(at: place, in: message).rpcError
+                    }
                 }
-                self.handle(envelope, in: message, now: now, actions: &actions)
+                self.handle(envelope, in: message, isInBatch: true, now: now, actions: &actions)
             } while scanner.take(0x2C)
             guard scanner.take(0x5D) else {
                 throw EnvelopeError(offset: scanner.offset, reason: "a comma or closing bracket was expected")
             }
+        } catch {
+            let failure = RPCError(.malformedResponse, "the answer to the batch is broken", wasSent: true)
+            for group in groups { self.fail(group: group, failure, actions: &actions) }
+            throw error
         }
         for group in groups {
-            let error = refusal ?? RPCError(.missingFromBatch, "the node answered the batch without this item", wasSent: true)
-            self.writeRefused(group, error, actions: &actions)
+            // One error alone is the answer to all (geth's «batch too large» bears the id of the first call).
+            let missing = RPCError(.missingFromBatch, "the node answered the batch without this item", wasSent: true)
+            let error = count == 1 ? refusal?.sent() : nil
+            self.fail(group: group, error ?? missing, actions: &actions)
         }
     }
 
     private mutating func handle(
         _ envelope: Envelope,
         in message: UnsafeRawBufferPointer,
+        isInBatch: Bool = false,
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
@@ -92,16 +111,18 @@ extension RequestProcessor {
                 self.notificationShape.learn(message, envelope)
                 let bytes = UnsafeRawBufferPointer(rebasing: message[result])
                 self.deliver(bytes, to: id, now: now, actions: &actions)
+            } else if let place = envelope.notificationError {
+                self.endedByNode(id, reason: self.nodeError(at: place, in: message).message, actions: &actions)
             } else {
-                let reason = envelope.notificationError.map { self.nodeError(UnsafeRawBufferPointer(rebasing: message[$0])).message }
-                self.endedByNode(id, reason: reason, actions: &actions)
+                self.statistics.malformed &+= 1
+                actions.note(.malformedMessage("a notification without params.result"))
             }
         } else if envelope.hasMethod {
             // A notification of no subscription, or a request of the node's: neither is ours to answer.
             self.statistics.malformed &+= 1
-            actions.notices.append(.malformedMessage("a notification without params.subscription"))
+            actions.note(.malformedMessage("a notification without params.subscription"))
         } else {
-            self.respond(envelope, in: message, now: now, actions: &actions)
+            self.respond(envelope, in: message, isInBatch: isInBatch, now: now, actions: &actions)
         }
     }
 
@@ -110,6 +131,7 @@ extension RequestProcessor {
     private mutating func respond(
         _ envelope: Envelope,
         in message: UnsafeRawBufferPointer,
+        isInBatch: Bool,
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
@@ -123,15 +145,20 @@ extension RequestProcessor {
             if let token, self.ids.hasTaken(id), let methods = self.ids.methods(of: id) {
                 self.abandon(token, methods, now: now, actions: &actions)
             }
-            actions.notices.append(.unknownResponse(number))
+            actions.note(.unknownResponse(number))
             return
         }
         self.statistics.responses &+= 1
-        if let error = envelope.error {
-            let error = self.nodeError(UnsafeRawBufferPointer(rebasing: message[error]))
-            self.end(entry.purpose, .failure(error.rpcError.sent()), &actions)
+        if let place = envelope.error {
+            let node = self.nodeError(at: place, in: message)
+            let error = node.rpcError.sent()
+            self.end(entry.purpose, .failure(error), &actions)
+            // One error in place of a batch's array refuses the batch, whichever of its ids it bears.
+            if entry.groupCount > 1, !isInBatch, node.refusesMessages || error.code != .node {
+                self.fail(group: entry.group, error, actions: &actions)
+            }
         } else if let token {
-            self.succeed(entry.purpose, token, actions: &actions)
+            self.succeed(entry.purpose, token, now: now, actions: &actions)
         } else {
             let error = RPCError(.malformedResponse, "the response has neither result nor error", wasSent: true)
             self.end(entry.purpose, .failure(error), &actions)
@@ -141,6 +168,7 @@ extension RequestProcessor {
     private mutating func succeed(
         _ purpose: Purpose,
         _ result: UnsafeRawBufferPointer,
+        now: UInt64,
         actions: inout RequestProcessorActions
     ) {
         if case .subscribe(let local, let methods, let buffer, _) = purpose {
@@ -152,16 +180,17 @@ extension RequestProcessor {
                 )
                 return self.end(purpose, .failure(error), &actions)
             }
-            self.deliverOrphans(of: local, actions: &actions)
+            self.deliverOrphans(of: local, now: now, actions: &actions)
         }
         self.end(purpose, .success(ResponseBytes(result)), &actions)
     }
 
     /// An error whose `id` is null, absent or none of ours.
     ///
-    /// A node that could not parse or would not take a batch answers with one such error; where a batch waits, or a
-    /// single request alone, it is meant (codes -32700 and -32600, JSON-RPC 2.0 §5.1). All others are kept as the
-    /// likely reason of a close that follows.
+    /// A node that could not parse or would not take a message answers with such an error (codes -32700 and -32600,
+    /// JSON-RPC 2.0 §5.1), and so do some gateways for a rate limit. Where one request alone is on the wire it is meant;
+    /// a refusal is of the oldest batch, as batches are what nodes refuse. All others are kept as the likely reason of a
+    /// close that follows.
     private mutating func respondToNobody(
         _ envelope: Envelope,
         in message: UnsafeRawBufferPointer,
@@ -169,28 +198,31 @@ extension RequestProcessor {
     ) {
         guard let place = envelope.error else {
             self.statistics.malformed &+= envelope.result == nil ? 1 : 0
-            actions.notices.append(.unknownResponse(nil))
+            actions.note(.unknownResponse(nil))
             return
         }
-        let error = self.nodeError(UnsafeRawBufferPointer(rebasing: message[place]))
-        if error.code == -32700 || error.code == -32600 {
-            let onWire = self.entries.filter { $0.value.isOnWire }
-            let batches = onWire.filter { $0.value.groupCount > 1 }
-            if let oldest = batches.min(by: { $0.key.rawValue < $1.key.rawValue }) {
-                self.writeRefused(oldest.value.group, error.rpcError.sent(), actions: &actions)
-                return
+        let node = self.nodeError(at: place, in: message)
+        let error = node.rpcError.sent()
+        let isMeant =
+            node.refusesMessages
+            ? self.batchItemsInFlight > 0
+            : error.code != .node && self.inFlight > 0 && self.batchItemsInFlight == self.inFlight
+        if isMeant || (self.inFlight == 1 && (node.refusesMessages || error.code != .node)) {
+            // A search ends something that was asked for, so a flood of such errors costs no more than the requests did.
+            let isBatch = self.batchItemsInFlight > 0
+            var oldest: (id: RequestID, group: RequestID)?
+            for (id, entry) in self.entries where entry.isOnWire && (entry.groupCount > 1) == isBatch {
+                if let found = oldest, found.id.rawValue < id.rawValue { continue }
+                oldest = (id, entry.group)
             }
-            if onWire.count == 1, let only = onWire.first, let entry = self.remove(only.key) {
-                self.end(entry.purpose, .failure(error.rpcError.sent()), &actions)
-                return
-            }
+            if let oldest { return self.fail(group: oldest.group, error, actions: &actions) }
         }
-        self.note(unattributed: error, &actions)
+        self.note(unattributed: node, &actions)
     }
 
     /// An error object; one that is not as the specification has it becomes the nearest that is.
-    private func nodeError(_ bytes: UnsafeRawBufferPointer) -> NodeError {
-        guard let value = try? JSONValue(parsing: Array(bytes)) else {
+    private func nodeError(at place: Range<Int>, in message: UnsafeRawBufferPointer) -> NodeError {
+        guard let value = try? JSONValue(parsing: Array(message[place])) else {
             return NodeError(code: 0, message: "an error that is no JSON")
         }
         if case .string(let text) = value { return NodeError(code: 0, message: text) }
@@ -201,9 +233,14 @@ extension RequestProcessor {
             default: nil
             }
         }
-        var message = ""
-        if case .string(let text)? = value["message"] { message = text }
-        if message.isEmpty, case .string(let text)? = value["data"] { message = text }
-        return NodeError(code: code ?? 0, message: message, data: value["data"])
+        var text = ""
+        if case .string(let member)? = value["message"] { text = member }
+        if text.isEmpty, case .string(let member)? = value["data"] { text = member }
+        return NodeError(code: code ?? 0, message: text, data: value["data"])
     }
+}
+
+extension NodeError {
+    /// Parse error and invalid request: what a node says of a message it did not take as a whole.
+    fileprivate var refusesMessages: Bool { self.code == -32700 || self.code == -32600 }
 }

@@ -35,13 +35,13 @@ extension RequestProcessor {
             if let entry = self.remove(id) {
                 self.end(entry.purpose, .failure(RPCError(.cancelled, "unsubscribed")), &actions)
             }
-            self.end(.unsubscribe(waiter), .success(ResponseBytes("true")), &actions)
+            self.resume(waiter, .success(ResponseBytes("true")), &actions)
             self.sendQueued(&actions)
         case .active(let slot):
-            if let consumer = self.retire(slot, .finished, &actions) { actions.consumers.append(consumer) }
+            self.retire(slot, .finished, &actions)
             self.release(slot, waiter: waiter, now: now, actions: &actions)
         case nil:
-            self.end(.unsubscribe(waiter), .success(ResponseBytes("false")), &actions)
+            self.resume(waiter, .success(ResponseBytes("false")), &actions)
         }
     }
 
@@ -55,13 +55,21 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        guard let slot = self.table.find(id) else {
-            if self.pendingSubscribes > 0 { self.orphans.append(id: id, result: result) }
+        guard let slot = self.table.find(id) else { return self.keepOrphan(result, id) }
+        self.statistics.notifications &+= 1
+        if slot.pointee.holdsArena, slot.pointee.sibling == nil,
+            slot.pointee.arena.append(result, limit: slot.pointee.arenaLimit)
+        {
             return
         }
-        self.statistics.notifications &+= 1
-        if slot.pointee.holdsArena, slot.pointee.sibling == nil, slot.pointee.append(result) { return }
         self.deliverCarefully(result, to: slot, now: now, actions: &actions)
+    }
+
+    /// A notification of no subscription: the first of one that is asked for, or the last of one that was ended.
+    @inline(never)
+    private mutating func keepOrphan(_ result: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) {
+        guard self.pendingSubscribes > 0, self.departing.isEmpty || self.departing[Array(id)] == nil else { return }
+        self.orphans.append(id: id, result: result)
     }
 
     /// The first notification of a turn, one for several consumers, or one that meets a full buffer.
@@ -78,18 +86,20 @@ extension RequestProcessor {
             if !slot.pointee.holdsArena {
                 slot.pointee.arena = slot.pointee.buffer.takeFilling()
                 slot.pointee.holdsArena = true
+                slot.pointee.filledIndex = self.filled.count
                 self.filled.append(slot)
                 actions.hasFilled = true
             }
             switch slot.pointee.deliver(result) {
             case .stored:
                 break
-            case .storedInPlaceOf(let count):
-                self.statistics.lost &+= UInt64(count)
             case .storedButFull:
                 slot.pointee.isFull = true
-                self.suspended.insert(slot.pointee.local)
+                self.pausing.insert(slot.pointee.local)
                 actions.suspendsReading = true
+                actions.resumesReading = false
+            case .storedInPlaceOf(let count):
+                self.statistics.lost &+= UInt64(count)
             case .lost:
                 self.statistics.lost &+= 1
             case .overflowed:
@@ -107,10 +117,13 @@ extension RequestProcessor {
         let local = slot.pointee.local
         let error = RPCError(
             .consumerTooSlow,
-            "the consumer left more than \(slot.pointee.buffer.limit / 2) bytes of notifications unread; raise the buffer limit, or choose .dropOldest or .suspendReading"
+            """
+            the consumer left more than \(slot.pointee.arenaLimit) bytes of notifications unread; raise the buffer limit, \
+            or choose .dropOldest or .suspendReading
+            """
         )
         self.locals[local] = nil
-        if let consumer = self.retire(slot, .failed(error), &actions) { actions.consumers.append(consumer) }
+        self.retire(slot, .failed(error), &actions)
         actions.endedSubscriptions.append(local)
         self.release(slot, waiter: .nobody, now: now, actions: &actions)
     }
@@ -118,13 +131,13 @@ extension RequestProcessor {
     /// Puts the filled arenas back where the consumers find them. At the end of each turn that stored something.
     package mutating func publish(_ actions: inout RequestProcessorActions) {
         for slot in self.filled {
-            if let consumer = self.publish(slot) { actions.consumers.append(consumer) }
+            if let slot, let consumer = self.publish(slot) { actions.consumers.append(consumer) }
         }
         self.filled.removeAll(keepingCapacity: true)
         actions.hasFilled = false
     }
 
-    private func publish(_ slot: SubscriptionTable.Slot) -> CheckedContinuation<Void, Never>? {
+    private mutating func publish(_ slot: SubscriptionTable.Slot) -> CheckedContinuation<Void, Never>? {
         guard slot.pointee.holdsArena else { return nil }
         var arena = Arena()
         swap(&arena, &slot.pointee.arena)
@@ -134,10 +147,21 @@ extension RequestProcessor {
         return slot.pointee.buffer.publish(arena, isPausing: isFull)
     }
 
-    /// A consumer for which reading was suspended has taken what was buffered.
-    package mutating func drained(_ local: LocalSubscriptionID, actions: inout RequestProcessorActions) {
-        guard self.suspended.remove(local) != nil, self.suspended.isEmpty else { return }
-        actions.resumesReading = true
+    // MARK: Reading
+
+    /// Whether every subscription that made the connection stop reading has been drained or has ended.
+    ///
+    /// To be asked when a consumer's refill says `resumesReading`: another one may still be full, and reading on for
+    /// the first alone would fill the other without bound.
+    package mutating func mayResumeReading() -> Bool {
+        // Whichever comes first: the answer does not depend on the order.
+        while let local = self.pausing.first {
+            if case .active(let slot)? = self.locals[local], slot.pointee.isFull || slot.pointee.buffer.isPausing {
+                return false
+            }
+            self.pausing.remove(local)
+        }
+        return true
     }
 
     // MARK: Beginnings
@@ -150,30 +174,26 @@ extension RequestProcessor {
         token: UnsafeRawBufferPointer
     ) -> Bool {
         guard let id = Self.subscriptionID(token) else { return false }
-        let slot = SubscriptionSlot(
-            local: local,
-            methods: methods,
-            buffer: buffer,
-            serverID: Array(id),
-            serverIDIsQuoted: token.first == 0x22,
-            hash: self.table.hash(id)
+        let isQuoted = token.first == 0x22
+        self.locals[local] = .active(
+            self.table.insert(id, isQuoted: isQuoted, local: local, methods: methods, buffer: buffer)
         )
-        self.locals[local] = .active(self.table.insert(slot))
         return true
     }
 
-    mutating func deliverOrphans(of local: LocalSubscriptionID, actions: inout RequestProcessorActions) {
+    /// Delivers what came before the acknowledgement.
+    mutating func deliverOrphans(
+        of local: LocalSubscriptionID,
+        now: UInt64,
+        actions: inout RequestProcessorActions
+    ) {
         guard !self.orphans.isEmpty, case .active(let slot)? = self.locals[local] else { return }
-        var found: [[UInt8]] = []
-        slot.pointee.serverID.withUnsafeBytes { id in
-            self.orphans.take(id: id) { found.append(Array($0)) }
-        }
-        for result in found {
+        for result in self.orphans.take(id: slot.pointee.serverID) {
+            // A full buffer may have ended it meanwhile.
+            guard case .active(let slot)? = self.locals[local] else { return }
             self.statistics.notifications &+= 1
-            guard case .active(let slot)? = self.locals[local] else { break }
-            result.withUnsafeBytes { self.deliverCarefully($0, to: slot, now: 0, actions: &actions) }
+            result.withUnsafeBytes { self.deliverCarefully($0, to: slot, now: now, actions: &actions) }
         }
-        if self.pendingSubscribes == 0 { self.orphans.removeAll() }
     }
 
     /// A subscription id: a string or a number; without quotes. Nodes have ids of any length within reason.
@@ -201,7 +221,7 @@ extension RequestProcessor {
         while let slot = self.table.find(id) {
             let local = slot.pointee.local
             self.locals[local] = nil
-            if let consumer = self.retire(slot, .failed(error), &actions) { actions.consumers.append(consumer) }
+            self.retire(slot, .failed(error), &actions)
             actions.endedSubscriptions.append(local)
             _ = self.table.remove(slot)
         }
@@ -212,13 +232,15 @@ extension RequestProcessor {
         _ slot: SubscriptionTable.Slot,
         _ end: SubscriptionBuffer.End,
         _ actions: inout RequestProcessorActions
-    ) -> CheckedContinuation<Void, Never>? {
-        self.drained(slot.pointee.local, actions: &actions)
-        let wasHolding = slot.pointee.holdsArena
-        let waiter = self.publish(slot)
-        if wasHolding { self.filled.removeAll { $0 == slot } }
-        let late = slot.pointee.buffer.finish(end)
-        return waiter ?? late
+    ) {
+        if slot.pointee.holdsArena { self.filled[slot.pointee.filledIndex] = nil }
+        if let consumer = self.publish(slot) { actions.consumers.append(consumer) }
+        if let consumer = slot.pointee.buffer.finish(end) { actions.consumers.append(consumer) }
+        // Its local id is forgotten already, so it holds up nobody any more.
+        if self.pausing.remove(slot.pointee.local) != nil, self.mayResumeReading() {
+            actions.resumesReading = true
+            actions.suspendsReading = false
+        }
     }
 
     /// Removes a slot; tells the server if no other subscription shares its id.
@@ -228,11 +250,11 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        let id = slot.pointee.serverID
+        let id = Array(slot.pointee.serverID)
         let isQuoted = slot.pointee.serverIDIsQuoted
         let methods = slot.pointee.methods
         guard self.table.remove(slot) else {
-            return self.end(.unsubscribe(waiter), .success(ResponseBytes("true")), &actions)
+            return self.resume(waiter, .success(ResponseBytes("true")), &actions)
         }
         self.sendUnsubscribe(id, isQuoted: isQuoted, methods, waiter: waiter, now: now, actions: &actions)
     }
@@ -244,8 +266,10 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        // A doubled answer names a subscription that lives.
-        guard let id = Self.subscriptionID(token), self.table.find(id) == nil else { return }
+        // A doubled answer names a subscription that lives. Invented ones could come without end.
+        guard let id = Self.subscriptionID(token), self.table.find(id) == nil,
+            self.queuedCount < self.limits.maxQueued
+        else { return }
         let isQuoted = token.first == 0x22
         self.sendUnsubscribe(Array(id), isQuoted: isQuoted, methods, waiter: .nobody, now: now, actions: &actions)
     }
@@ -266,9 +290,10 @@ extension RequestProcessor {
         let deadline = now.addingReportingOverflow(self.limits.unsubscribeTimeout)
         self.submit(
             id,
-            [.unsubscribe(waiter)],
+            [.unsubscribe(waiter, serverID: serverID)],
             text: text,
             deadline: deadline.overflow ? .max : deadline.partialValue,
+            isUrgent: true,
             actions: &actions
         )
     }

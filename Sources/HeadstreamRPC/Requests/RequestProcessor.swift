@@ -27,7 +27,8 @@ package struct RequestProcessor: ~Copyable {
     enum Purpose {
         case call(Waiter)
         case subscribe(LocalSubscriptionID, SubscriptionMethods, SubscriptionBuffer, Waiter)
-        case unsubscribe(Waiter)
+        /// With the server's id, whose last notifications are not to be kept as orphans.
+        case unsubscribe(Waiter, serverID: [UInt8])
     }
 
     struct Entry {
@@ -45,8 +46,12 @@ package struct RequestProcessor: ~Copyable {
     /// Texts of the messages that wait for their turn, by their first id.
     var queuedTexts: [RequestID: [UInt8]] = [:]
     var queue = RequestQueue()
+    /// Unsubscribe requests that wait: they go first, so that no subscription outlives its consumer behind slow calls.
+    var urgentQueue = RequestQueue()
     /// Requests on the wire.
     package private(set) var inFlight = 0
+    /// Those of them that belong to batches.
+    private(set) var batchItemsInFlight = 0
     var queuedCount = 0
     var deadlines = DeadlineHeap()
 
@@ -55,10 +60,12 @@ package struct RequestProcessor: ~Copyable {
     var locals: [LocalSubscriptionID: LocalState] = [:]
     var orphans: OrphanBuffer
     var pendingSubscribes = 0
-    /// Slots that hold their arena, to be published at the turn's end.
-    var filled: [SubscriptionTable.Slot] = []
-    /// Subscriptions for which reading is suspended until their consumers have drained.
-    var suspended: Set<LocalSubscriptionID> = []
+    /// Ids that are being unsubscribed, and by how many requests.
+    var departing: [[UInt8]: Int] = [:]
+    /// Slots that hold their arena, to be published at the turn's end; `nil` where one has ended meanwhile.
+    var filled: [SubscriptionTable.Slot?] = []
+    /// Subscriptions that made the connection stop reading and may not have been drained since.
+    var pausing: Set<LocalSubscriptionID> = []
     var notificationShape = NotificationShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
@@ -139,35 +146,43 @@ package struct RequestProcessor: ~Copyable {
         _ purposes: [Purpose],
         text: [UInt8],
         deadline: UInt64,
+        isUrgent: Bool = false,
         actions: inout RequestProcessorActions
     ) {
         let count = purposes.count
-        if let refusal = self.refusal(of: count) {
+        guard count > 0 else { return }
+        if let refusal = self.refusal(of: count, isUrgent: isUrgent) {
             for purpose in purposes { self.end(purpose, .failure(refusal), &actions) }
             return
         }
-        let goesOut = self.queuedCount == 0 && self.inFlight + count <= self.limits.maxInFlight
+        let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
+        let goesOut = isNext && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut)
             self.deadlines.insert(id, at: deadline)
-            if case .subscribe(let local, _, _, _) = purpose {
+            switch purpose {
+            case .call: break
+            case .subscribe(let local, _, _, _):
                 self.locals[local] = .asked(id)
                 self.pendingSubscribes += 1
+            case .unsubscribe(_, let serverID):
+                self.departing[serverID, default: 0] += 1
             }
         }
         self.statistics.requests &+= UInt64(count)
         if goesOut {
             self.inFlight += count
+            if count > 1 { self.batchItemsInFlight += count }
             actions.messages.append(.init(id: first, text: text))
         } else {
             self.queuedCount += count
             self.queuedTexts[first] = text
-            self.queue.append(first)
+            if isUrgent { self.urgentQueue.append(first) } else { self.queue.append(first) }
         }
     }
 
-    private func refusal(of count: Int) -> RPCError? {
+    private func refusal(of count: Int, isUrgent: Bool) -> RPCError? {
         if let closed = self.closed { return closed }
         if count > self.limits.maxInFlight {
             return RPCError(
@@ -175,7 +190,8 @@ package struct RequestProcessor: ~Copyable {
                 "a batch message of \(count) items exceeds maxInFlight \(self.limits.maxInFlight)"
             )
         }
-        if self.queuedCount + count > self.limits.maxQueued {
+        // Unsubscribe requests are as many as there are subscriptions, at most.
+        if !isUrgent, self.queuedCount + count > self.limits.maxQueued {
             return RPCError(
                 .tooManyRequests,
                 "\(self.queuedCount) requests already wait; the limit is maxQueuedRequests \(self.limits.maxQueued)"
@@ -186,20 +202,31 @@ package struct RequestProcessor: ~Copyable {
 
     /// Sends what waits, as far as the window allows.
     mutating func sendQueued(_ actions: inout RequestProcessorActions) {
-        while let first = self.queue.first {
-            guard let text = self.queuedTexts[first] else {
-                self.queue.removeFirst()
-                continue
-            }
+        while self.queuedCount > 0, let (first, text) = self.nextQueued() {
             let count = self.liveItems(ofGroup: first)
-            guard self.inFlight + count <= self.limits.maxInFlight else { return }
-            self.queue.removeFirst()
+            guard self.inFlight + count <= self.limits.maxInFlight else { break }
+            if self.urgentQueue.first == first { self.urgentQueue.removeFirst() } else { self.queue.removeFirst() }
             self.queuedTexts[first] = nil
             self.queuedCount -= count
             self.inFlight += count
             self.forEachItem(ofGroup: first) { $0.isOnWire = true }
+            if let size = self.groupCount(first), size > 1 { self.batchItemsInFlight += count }
             actions.messages.append(.init(id: first, text: text))
         }
+        if self.pendingSubscribes == 0, !self.orphans.isEmpty { self.orphans.removeAll() }
+    }
+
+    /// The message whose turn is next; names of what was given up while it waited are passed over.
+    private mutating func nextQueued() -> (RequestID, [UInt8])? {
+        while let first = self.urgentQueue.first {
+            if let text = self.queuedTexts[first] { return (first, text) }
+            self.urgentQueue.removeFirst()
+        }
+        while let first = self.queue.first {
+            if let text = self.queuedTexts[first] { return (first, text) }
+            self.queue.removeFirst()
+        }
+        return nil
     }
 
     private func liveItems(ofGroup first: RequestID) -> Int {
@@ -238,6 +265,13 @@ package struct RequestProcessor: ~Copyable {
 
     /// A message could not be written: the node does not read.
     package mutating func writeRefused(_ first: RequestID, _ error: RPCError, actions: inout RequestProcessorActions) {
+        self.fail(group: first, error, actions: &actions)
+        // With nothing on the wire no answer would ever give those that wait their turn.
+        if self.inFlight == 0 { self.sendQueued(&actions) }
+    }
+
+    /// Ends what is left of a message's requests.
+    mutating func fail(group first: RequestID, _ error: RPCError, actions: inout RequestProcessorActions) {
         guard let count = self.groupCount(first) else { return }
         for index in 0..<count {
             let id = first.advanced(by: index)
@@ -255,6 +289,8 @@ package struct RequestProcessor: ~Copyable {
                 ? "the node did not answer in time" : "timed out while waiting for its turn behind other requests"
             self.end(entry.purpose, .failure(RPCError(.timedOut, message, wasSent: entry.isOnWire)), &actions)
         }
+        let entries = self.entries
+        self.deadlines.dropStale { entries[$0] != nil }
         self.sendQueued(&actions)
     }
 
@@ -272,20 +308,23 @@ package struct RequestProcessor: ~Copyable {
         self.entries = [:]
         self.queuedTexts = [:]
         self.queue = RequestQueue()
+        self.urgentQueue = RequestQueue()
         self.deadlines.removeAll()
         self.inFlight = 0
+        self.batchItemsInFlight = 0
+        self.departing = [:]
+        self.pausing = []
         self.queuedCount = 0
         self.pendingSubscribes = 0
         for (_, entry) in entries {
             self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
         }
         self.publish(&actions)
-        self.table.forEach { slot in
+        for slot in self.table.sorted() {
             if let waiter = slot.pointee.buffer.finish(streams ?? .failed(error)) { actions.consumers.append(waiter) }
             actions.endedSubscriptions.append(slot.pointee.local)
         }
         self.locals = [:]
-        self.suspended = []
         self.table = SubscriptionTable(seed: 0)
         self.orphans.removeAll()
     }
@@ -297,32 +336,47 @@ package struct RequestProcessor: ~Copyable {
         guard let entry = self.entries.removeValue(forKey: id) else { return nil }
         if entry.isOnWire {
             self.inFlight -= 1
+            if entry.groupCount > 1 { self.batchItemsInFlight -= 1 }
         } else {
             self.queuedCount -= 1
             if entry.groupCount == 1 || self.groupCount(entry.group) == nil { self.queuedTexts[entry.group] = nil }
             let texts = self.queuedTexts
             self.queue.compact(liveCount: texts.count) { texts[$0] != nil }
+            self.urgentQueue.compact(liveCount: texts.count) { texts[$0] != nil }
         }
-        if case .subscribe(let local, _, _, _) = entry.purpose {
+        switch entry.purpose {
+        case .call: break
+        case .subscribe(let local, _, _, _):
             self.locals[local] = nil
             self.pendingSubscribes -= 1
+        case .unsubscribe(_, let serverID):
+            if let count = self.departing[serverID] { self.departing[serverID] = count > 1 ? count - 1 : nil }
         }
-        let entries = self.entries
-        self.deadlines.compact(liveCount: entries.count) { entries[$0] != nil }
+        if self.entries.isEmpty {
+            // Nothing waits: nobody is to be woken for those that were answered.
+            self.deadlines.removeAll(keepingCapacity: true)
+        } else {
+            let entries = self.entries
+            self.deadlines.compact(liveCount: entries.count) { entries[$0] != nil }
+        }
         return entry
     }
 
     /// Tells the one who waits how a request ended.
     func end(_ purpose: Purpose, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
         switch purpose {
-        case .call(.nobody), .unsubscribe(.nobody), .subscribe(_, _, _, .nobody): break
-        case .call(let waiter), .unsubscribe(let waiter), .subscribe(_, _, _, let waiter):
-            actions.resumptions.append(.init(waiter: waiter, outcome: outcome))
+        case .call(let waiter), .unsubscribe(let waiter, _), .subscribe(_, _, _, let waiter):
+            self.resume(waiter, outcome, &actions)
         }
+    }
+
+    func resume(_ waiter: Waiter, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
+        if case .nobody = waiter { return }
+        actions.resumptions.append(.init(waiter: waiter, outcome: outcome))
     }
 
     mutating func note(unattributed error: NodeError, _ actions: inout RequestProcessorActions) {
         self.lastUnattributedError = error
-        actions.notices.append(.unattributedError(error))
+        actions.note(.unattributedError(error))
     }
 }

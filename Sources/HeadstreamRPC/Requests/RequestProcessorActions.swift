@@ -24,7 +24,7 @@ package struct RequestProcessorActions: ~Copyable {
     package var notices: [RPCNotice] = []
     /// A subscription that suspends reading is full.
     package var suspendsReading = false
-    /// The last full one has room again.
+    /// The last subscription that suspended reading has ended: read again.
     package var resumesReading = false
     /// Notifications were stored: publish at the turn's end.
     package var hasFilled = false
@@ -33,8 +33,13 @@ package struct RequestProcessorActions: ~Copyable {
 
     package var isEmpty: Bool {
         self.messages.isEmpty && self.resumptions.isEmpty && self.consumers.isEmpty && self.notices.isEmpty
-            && self.endedSubscriptions.isEmpty && !self.suspendsReading
-            && !self.resumesReading && !self.hasFilled
+            && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.resumesReading && !self.hasFilled
+    }
+
+    /// Adds a notice; a node that sends nonsense by the million is heard a few times a turn, the counters know the rest.
+    mutating func note(_ notice: @autoclosure () -> RPCNotice) {
+        guard self.notices.count < 32 else { return }
+        self.notices.append(notice())
     }
 }
 

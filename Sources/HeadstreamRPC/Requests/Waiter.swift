@@ -34,6 +34,11 @@ package final class BatchCollector: @unchecked Sendable {
         self.outcomes = Array(repeating: nil, count: count)
         self.missing = count
         self.continuation = continuation
+        // An empty batch has nothing to wait for, and nobody would resume it.
+        if count == 0 {
+            self.continuation = nil
+            continuation.resume(returning: [])
+        }
     }
 
     fileprivate func received(_ outcome: Waiter.Outcome, at index: Int) {

@@ -1,36 +1,42 @@
 /// The loop's side of one subscription: where its notifications go.
 ///
-/// Slots live at fixed places and are reached by pointer, so that routing a notification touches no reference count.
+/// Slots live at fixed places, each with its server's id behind it, and are reached by pointer, so that routing a
+/// notification touches no reference count and few cache lines. ``SubscriptionTable`` makes and frees them.
 struct SubscriptionSlot: ~Copyable {
-    let local: LocalSubscriptionID
-    let methods: SubscriptionMethods
-    let buffer: SubscriptionBuffer
-    /// The id the server gave, without quotes, and whether it is a JSON string.
-    let serverID: [UInt8]
-    let serverIDIsQuoted: Bool
-    let hash: UInt64
-
+    /// Another subscription to which the server gave the same id (Solana, for equal requests), and the one before.
+    var sibling: UnsafeMutablePointer<SubscriptionSlot>?
+    var previousSibling: UnsafeMutablePointer<SubscriptionSlot>?
+    /// The id the server gave, without quotes; it lives as long as the slot.
+    let serverID: UnsafeRawBufferPointer
+    /// What the filling arena may hold, in bytes.
+    let arenaLimit: Int
     /// The filling arena, while this side has it.
     var arena = Arena()
     var holdsArena = false
     /// Reading is to pause until the consumer has drained.
     var isFull = false
-    /// No more is taken: it overflowed and its policy is `.fail`.
-    var isEnding = false
-    /// Another subscription to which the server gave the same id (Solana, for equal requests).
-    var sibling: UnsafeMutablePointer<SubscriptionSlot>?
+    /// Whether the server's id is a JSON string.
+    let serverIDIsQuoted: Bool
+    /// Its place among the slots to be published, while it holds its arena.
+    var filledIndex = 0
+    let hash: UInt64
+
+    let local: LocalSubscriptionID
+    let methods: SubscriptionMethods
+    let buffer: SubscriptionBuffer
 
     init(
         local: LocalSubscriptionID,
         methods: SubscriptionMethods,
         buffer: SubscriptionBuffer,
-        serverID: [UInt8],
+        serverID: UnsafeRawBufferPointer,
         serverIDIsQuoted: Bool,
         hash: UInt64
     ) {
         self.local = local
         self.methods = methods
         self.buffer = buffer
+        self.arenaLimit = buffer.limit / 2
         self.serverID = serverID
         self.serverIDIsQuoted = serverIDIsQuoted
         self.hash = hash
@@ -43,27 +49,22 @@ struct SubscriptionSlot: ~Copyable {
         case storedInPlaceOf(Int)
         /// Stored beyond the limit: the connection is to stop reading (`.suspendReading`).
         case storedButFull
-        /// Not stored, and the loss is noted in the arena.
-        case lost
         /// Not stored; the subscription is to end (`.fail`).
         case overflowed
+        /// Not stored, and the loss is noted in the arena.
+        case lost
     }
 
-    /// Copies a notification into the filling arena if there is room for it.
-    @inline(__always)
-    mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        self.arena.append(bytes, limit: self.buffer.limit / 2)
-    }
-
-    /// Copies a notification into the filling arena, or does what the policy says where it is full.
+    /// Copies a notification into the filling arena, as the policy has it where that is full.
     mutating func deliver(_ bytes: UnsafeRawBufferPointer) -> Delivery {
-        if self.append(bytes) { return .stored }
+        let limit = self.arenaLimit
+        if self.arena.append(bytes, limit: limit) { return .stored }
         switch self.buffer.policy {
         case .fail:
             return .overflowed
         case .dropOldest:
-            guard let gone = self.arena.makeRoom(forRecord: bytes.count, limit: self.buffer.limit / 2),
-                self.append(bytes)
+            guard let gone = self.arena.makeRoom(forRecord: bytes.count, limit: limit),
+                self.arena.append(bytes, limit: limit)
             else {
                 self.arena.lost &+= 1
                 return .lost
@@ -71,7 +72,8 @@ struct SubscriptionSlot: ~Copyable {
             return .storedInPlaceOf(gone)
         case .suspendReading:
             // What one read brought is taken in full; the next read waits for the consumer.
-            return self.arena.append(bytes, limit: .max) ? .storedButFull : .overflowed
+            guard self.arena.append(bytes, limit: .max) else { return .overflowed }
+            return .storedButFull
         }
     }
 }
