@@ -17,7 +17,7 @@ public struct HeadSequence: AsyncSequence, Sendable {
     let options: BufferOptions
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: StreamCore(self.session, self.request, self.options, BlockHeader.WireDecoder()))
+        Iterator(core: StreamCore(self.session, self.request, self.options, BlockHeader.Decoder()))
     }
 
     /// The same stream with what happens between the items: losses, and items that could not be read.
@@ -27,7 +27,7 @@ public struct HeadSequence: AsyncSequence, Sendable {
 
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
-        let core: StreamCore<BlockHeader.WireDecoder>
+        let core: StreamCore<BlockHeader.Decoder>
 
         /// The next head; nil at the end, or when the task is cancelled.
         public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> BlockHeader? {
@@ -48,7 +48,7 @@ public struct HeadSequence: AsyncSequence, Sendable {
 
         /// Belongs to one task at a time; copies share its place in the stream.
         public struct Iterator: AsyncIteratorProtocol {
-            let core: StreamCore<BlockHeader.WireDecoder>
+            let core: StreamCore<BlockHeader.Decoder>
 
             public mutating func next(
                 isolation: isolated (any Actor)? = #isolation

@@ -9,8 +9,8 @@ protocol NotificationDecoder {
     mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element
 }
 
-extension BlockHeader.WireDecoder: NotificationDecoder {}
-extension Log.WireDecoder: NotificationDecoder {}
+extension BlockHeader.Decoder: NotificationDecoder {}
+extension Log.Decoder: NotificationDecoder {}
 
 /// For any other type: ones of this package read themselves, users' own go through `Codable`.
 struct DecodableDecoder<Element: Decodable & Sendable>: NotificationDecoder {
@@ -53,8 +53,8 @@ struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
 extension AnyNotificationDecoder where Element: Decodable {
     /// The best decoder for the type: heads and logs have one of their own.
     static func suited() -> Self {
-        (AnyNotificationDecoder<BlockHeader>(BlockHeader.WireDecoder()) as? Self)
-            ?? (AnyNotificationDecoder<Log>(Log.WireDecoder()) as? Self)
+        (AnyNotificationDecoder<BlockHeader>(BlockHeader.Decoder()) as? Self)
+            ?? (AnyNotificationDecoder<Log>(Log.Decoder()) as? Self)
             ?? Self(DecodableDecoder<Element>())
     }
 }
