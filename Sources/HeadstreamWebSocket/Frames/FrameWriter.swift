@@ -2,9 +2,6 @@
 ///
 /// Lengths take their shortest form. A client passes a mask, fresh for each frame, and a server none (§5.1).
 package enum FrameWriter {
-    /// The most a frame's header takes.
-    package static let maxHeaderSize = 14
-
     /// The longest body of a control frame (RFC 6455 §5.5).
     package static let maxControlPayload = 125
 
