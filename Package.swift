@@ -25,6 +25,7 @@ let package = Package(
     targets: [
         // C: header-only byte work, and the system libraries.
         .target(name: "CHeadstreamBytes"),
+        .systemLibrary(name: "CHeadstreamLinux"),
         .systemLibrary(
             name: "CHeadstreamOpenSSL",
             pkgConfig: "openssl",
@@ -43,7 +44,10 @@ let package = Package(
         ),
         .target(
             name: "HeadstreamSockets",
-            dependencies: ["HeadstreamLocks", "CHeadstreamOpenSSL"],
+            dependencies: [
+                "HeadstreamLocks", "CHeadstreamOpenSSL",
+                .target(name: "CHeadstreamLinux", condition: .when(platforms: [.linux])),
+            ],
             swiftSettings: strict
         ),
 

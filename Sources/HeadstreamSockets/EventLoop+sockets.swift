@@ -1,0 +1,54 @@
+internal import Glibc
+
+extension EventLoop {
+    package func connect(to address: SocketAddress, delegate: any ChannelDelegate) -> any Channel {
+        assert(self.isCurrent)
+        let channel = SocketChannel(loop: self, connectingTo: address, delegate: delegate)
+        if self.isStopping {
+            // Told later, as ever.
+            self.execute { channel.loopShutsDown() }
+        }
+        return channel
+    }
+
+    package func listen(
+        on address: SocketAddress,
+        accept: @escaping (any Channel) -> any ChannelDelegate
+    ) throws(SocketError) -> any Listener {
+        assert(self.isCurrent)
+        if self.isStopping { throw self.startError ?? .shutDown }
+        return try SocketListener(loop: self, address: address, accept: accept)
+    }
+
+    package func fillRandom(_ bytes: UnsafeMutableRawBufferPointer) {
+        assert(self.isCurrent)
+        self.random.fill(bytes)
+    }
+
+    /// Closes a descriptor and lets listeners that lacked one go on.
+    func closeDescriptor(_ descriptor: Int32) {
+        Glibc.close(descriptor)
+        guard !self.pausedListeners.isEmpty else { return }
+        let paused = self.pausedListeners
+        self.pausedListeners = []
+        for listener in paused { listener.resume() }
+    }
+
+    /// Channels that have something to read, or to be told, without epoll's word.
+    func readAgain() {
+        var channels: [SocketChannel] = []
+        swap(&channels, &self.toRead)
+        for channel in channels { channel.readAgain() }
+    }
+
+    /// The end of a turn: what was written in it goes out.
+    func flush() {
+        if self.toFlush.isEmpty { return }
+        var channels: [SocketChannel] = []
+        swap(&channels, &self.toFlush)
+        for channel in channels { channel.flush() }
+        // The array's storage serves the next turn.
+        channels.removeAll(keepingCapacity: true)
+        if self.toFlush.isEmpty { swap(&channels, &self.toFlush) }
+    }
+}

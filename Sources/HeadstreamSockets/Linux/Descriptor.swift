@@ -1,0 +1,30 @@
+#if os(Linux)
+internal import CHeadstreamLinux
+internal import Glibc
+
+/// Making sockets: all are non-blocking and close on exec.
+enum Descriptor {
+    /// Returns the descriptor, or -1 with `errno`.
+    static func socket(family: Int32) -> Int32 {
+        let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        return Glibc.socket(family, Int32(type), 0)
+    }
+
+    /// Returns the descriptor of the next connection, or -1 with `errno`.
+    static func accept(_ listener: Int32) -> Int32 {
+        accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+    }
+
+    /// Small frames go out at once (`TCP_NODELAY`), and a peer that acknowledges nothing for 30 s is gone
+    /// (`TCP_USER_TIMEOUT`, RFC 5482); the system's own patience is a quarter of an hour.
+    static func setTCPOptions(_ descriptor: Int32) {
+        self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        self.set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 30_000)
+    }
+
+    static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+}
+#endif
