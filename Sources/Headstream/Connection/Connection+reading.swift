@@ -15,19 +15,34 @@ extension Connection: ChannelDelegate {
     }
 
     nonisolated func channelDrained(_ channel: any Channel) {
-        self.assumeIsolated { connection in
-            guard case .open = connection.phase, let payload = connection.pongs.drained() else { return }
-            payload.withUnsafeBytes { connection.write(.pong, $0) }
-        }
+        self.assumeIsolated { $0.pongsWentOut() }
     }
 
     nonisolated func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
         self.assumeIsolated { $0.socketEnded(reason) }
     }
 
+    /// Nothing waits to be written any more: a ping that was held back is answered.
+    private func pongsWentOut() {
+        guard case .open = self.phase, self.channel?.queuedBytes == 0, let payload = self.pongs.drained() else {
+            return
+        }
+        payload.withUnsafeBytes { self.write(.pong, $0) }
+    }
+
+    private func received(ping payload: UnsafeRawBufferPointer) {
+        if self.pongs.receivedPing(payload) {
+            self.write(.pong, payload)
+        } else {
+            // After this turn's writes have gone out; if they cannot, `channelDrained` says when they have.
+            self.enqueue { $0.pongsWentOut() }
+        }
+    }
+
     /// What was read; returns how much of it is done with.
     private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         var offset = 0
+        self.pongsWentOut()
         if case .upgrading(var handshake) = self.phase {
             let action = handshake.received(UnsafeRawBufferPointer(bytes))
             self.phase = .upgrading(handshake)
@@ -53,7 +68,7 @@ extension Connection: ChannelDelegate {
             case .needMore:
                 return
             case .ping(let payload):
-                if self.pongs.receivedPing(payload) { self.write(.pong, payload) }
+                self.received(ping: payload)
             case .close(let code, let reason):
                 self.follow(self.closing.receivedClose(code: code, reason: reason))
             case .broken(let error):

@@ -220,7 +220,8 @@ extension Connection {
         guard let channel = self.channel, case .open = self.phase else { return }
         let limit = self.configuration.maxUnsentBytes
         guard channel.queuedBytes + message.text.count <= limit else {
-            let text = "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
+            let text =
+                "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
             self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
             return
         }

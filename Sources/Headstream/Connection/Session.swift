@@ -39,4 +39,9 @@ final class Session: Sendable {
         told.wasSent = error.wasSent
         return told
     }
+
+    /// In a replay, a stream that ends with the recording ends with nil.
+    func endsQuietly(_ error: RPCError) -> Bool {
+        self.configuration.endOfConnectionEndsStreams && error.code == .subscriptionEnded
+    }
 }

@@ -30,7 +30,8 @@ public struct HeadSequence: AsyncSequence, Sendable {
         let core: StreamCore<BlockHeader.Decoder>
 
         /// The next head; nil at the end, or when the task is cancelled.
-        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> BlockHeader? {
+        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> BlockHeader?
+        {
             try await self.core.nextItem(isolation: isolation)
         }
     }

@@ -146,7 +146,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
                 return true
             case .ended(let end):
                 self.finish()
-                if case .failed(let error) = end { throw lease.session.error(error) }
+                if case .failed(let error) = end, !lease.session.endsQuietly(error) { throw lease.session.error(error) }
                 return false
             case .empty:
                 await lease.buffer.wait()

@@ -184,6 +184,23 @@ package struct ReplayScript: Sendable {
     }
 }
 
+// MARK: - Ends of streams
+
+extension ReplayScript {
+    /// Ends the client's subscriptions and returns what tells it so: for each a notification with an error in place of
+    /// a result, as servers write it that end subscriptions by themselves.
+    package mutating func endSubscriptions() -> [[UInt8]] {
+        var notices: [[UInt8]] = []
+        for index in self.subscriptions.indices where self.subscriptions[index].isActive {
+            self.subscriptions[index].isActive = false
+            let id = self.subscriptions[index].id
+            let text = #"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":\#(id),"#
+            notices.append(Array((text + #""error":{"code":0,"message":"the recording is over"}}}"#).utf8))
+        }
+        return notices
+    }
+}
+
 // MARK: - Playing
 
 extension ReplayScript {

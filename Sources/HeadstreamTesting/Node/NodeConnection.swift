@@ -1,0 +1,244 @@
+import HeadstreamRPC
+import HeadstreamSockets
+import HeadstreamWebSocket
+
+/// One client's connection to a ``TestNode``, on the node's loop: framing, handshakes, and a ``ReplayScript`` that says
+/// what the node does.
+actor NodeConnection: ChannelDelegate {
+    private enum Phase {
+        case upgrading(ServerHandshake)
+        case open
+        case closing
+        case ended
+    }
+
+    /// How much may wait to be written before the script is asked for more.
+    private static let highWater = 256 << 10
+    /// The longest message a client may send.
+    private static let maxMessageSize = 64 << 20
+
+    nonisolated let loop: any Loop
+    private let server: NodeServer
+    private let channel: any Channel
+    private let isIPC: Bool
+    private var phase: Phase
+    private var script: ReplayScript
+    private var frames = FrameParser(role: .server, maxMessageSize: NodeConnection.maxMessageSize)
+    private var framer = IPCFramer(maxMessageSize: NodeConnection.maxMessageSize)
+    private var closing = ClosingHandshake(role: .server)
+    private var outbound: [UInt8] = []
+    private var alarm: DeadlineID?
+    private var isPumpQueued = false
+    private var closeDeadline: DeadlineID?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+    init(server: NodeServer, channel: any Channel, isIPC: Bool, script: consuming ReplayScript) {
+        self.server = server
+        self.loop = server.loop
+        self.channel = channel
+        self.isIPC = isIPC
+        if isIPC { script.opened(now: server.loop.now) }
+        self.script = script
+        self.phase = isIPC ? .open : .upgrading(ServerHandshake())
+    }
+
+    // MARK: The channel
+
+    nonisolated func channelOpened(_ channel: any Channel) {}
+
+    nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
+        // The caller is the loop, which waits for this call's end: nobody else has the bytes meanwhile.
+        nonisolated(unsafe) let bytes = bytes
+        return self.assumeIsolated { $0.received(bytes) }
+    }
+
+    nonisolated func channelDrained(_ channel: any Channel) {
+        self.assumeIsolated { $0.pump() }
+    }
+
+    nonisolated func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
+        self.assumeIsolated { $0.end() }
+    }
+
+    private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        var offset = 0
+        if case .upgrading(var handshake) = self.phase {
+            switch handshake.received(UnsafeRawBufferPointer(bytes)) {
+            case .needMore:
+                self.phase = .upgrading(handshake)
+                return 0
+            case .refused(let response, _):
+                response.withUnsafeBytes { self.channel.write($0) }
+                self.channel.finishWriting()
+                self.phase = .closing
+                return bytes.count
+            case .accepted(let request, let consumed):
+                request.acceptance.withUnsafeBytes { self.channel.write($0) }
+                self.phase = .open
+                self.script.opened(now: self.loop.now)
+                offset = consumed
+            }
+        }
+        if self.isIPC { self.readIPC(bytes, at: &offset) } else { self.readFrames(bytes, at: &offset) }
+        self.pump()
+        return offset
+    }
+
+    private func readFrames(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) {
+        while true {
+            switch self.frames.next(in: bytes, at: &offset) {
+            case .needMore:
+                return
+            case .message(let message, _):
+                if self.closing.isOpen { self.answer(message) }
+            case .ping(let payload):
+                if self.closing.isOpen { self.write(.pong, payload) }
+            case .pong:
+                continue
+            case .close(let code, let reason):
+                self.follow(self.closing.receivedClose(code: code, reason: reason))
+            case .failed(let error):
+                self.follow(self.closing.failed(error))
+            }
+        }
+    }
+
+    private func readIPC(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) {
+        while true {
+            switch self.framer.next(in: UnsafeRawBufferPointer(bytes), at: &offset) {
+            case .needMore: return
+            case .message(let message): self.answer(message)
+            case .failed:
+                self.channel.close()
+                self.end()
+                return
+            }
+        }
+    }
+
+    // MARK: The script
+
+    private func answer(_ message: UnsafeRawBufferPointer) {
+        guard case .open = self.phase else { return }
+        for answer in self.script.received(Array(message), now: self.loop.now) { self.send(answer) }
+    }
+
+    /// Plays on, as far as the client takes it.
+    private func pump() {
+        if let alarm = self.alarm {
+            self.loop.cancel(alarm)
+            self.alarm = nil
+        }
+        while case .open = self.phase {
+            guard self.channel.queuedBytes < Self.highWater else { return self.pumpNextTurn() }
+            switch self.script.nextAction(now: self.loop.now) {
+            case .send(let message):
+                self.send(message)
+            case .close(let code, let reason):
+                self.close(code: code, reason: reason)
+            case .drop, .error:
+                self.channel.close()
+                self.end()
+            case .wait(let instant):
+                self.alarm = self.loop.schedule(at: instant) { [weak self] in
+                    self?.assumeIsolated { connection in
+                        connection.alarm = nil
+                        connection.pump()
+                    }
+                }
+                return
+            case .idle:
+                return
+            case .finished:
+                if self.server.endsStreams {
+                    for notice in self.script.endSubscriptions() { self.send(notice) }
+                }
+                self.server.assumeIsolated { $0.scriptFinished() }
+                return
+            }
+        }
+    }
+
+    /// What was written goes out at the turn's end; if it cannot, `channelDrained` goes on.
+    private func pumpNextTurn() {
+        guard !self.isPumpQueued else { return }
+        self.isPumpQueued = true
+        self.loop.execute {
+            self.assumeIsolated { connection in
+                connection.isPumpQueued = false
+                if connection.channel.queuedBytes < Self.highWater { connection.pump() }
+            }
+        }
+    }
+
+    private func send(_ message: [UInt8]) {
+        message.withUnsafeBytes { self.write(.text, $0) }
+    }
+
+    private func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        self.outbound.removeAll(keepingCapacity: true)
+        if self.isIPC {
+            self.outbound.append(contentsOf: payload)
+            self.outbound.append(0x0A)
+        } else {
+            FrameWriter.append(opcode, payload: payload, mask: nil, to: &self.outbound)
+        }
+        self.outbound.withUnsafeBytes { self.channel.write($0) }
+    }
+
+    // MARK: Ends
+
+    /// The node closes, in order.
+    func close(code: UInt16, reason: String) {
+        guard case .open = self.phase else {
+            self.channel.close()
+            return self.end()
+        }
+        if self.isIPC {
+            self.phase = .closing
+            self.channel.finishWriting()
+        } else {
+            self.follow(self.closing.close(code: code, reason: reason))
+        }
+        self.closeDeadline = self.loop.schedule(at: self.loop.now.advanced(by: .seconds(5))) { [weak self] in
+            self?.assumeIsolated { connection in
+                connection.channel.close()
+                connection.end()
+            }
+        }
+    }
+
+    private func follow(_ action: ClosingHandshake.Action) {
+        switch action {
+        case .none: break
+        case .sendClose(let code, let reason): self.writeClose(code, reason)
+        case .sendCloseAndFinishWriting(let code, let reason):
+            self.writeClose(code, reason)
+            self.channel.finishWriting()
+        case .finishWriting: self.channel.finishWriting()
+        case .end:
+            self.channel.close()
+            self.end()
+        }
+        if !self.closing.isOpen, case .open = self.phase { self.phase = .closing }
+    }
+
+    private func writeClose(_ code: UInt16?, _ reason: String) {
+        self.outbound.removeAll(keepingCapacity: true)
+        FrameWriter.appendClose(code: code, reason: reason, mask: nil, to: &self.outbound)
+        self.outbound.withUnsafeBytes { self.channel.write($0) }
+    }
+
+    private func end() {
+        if case .ended = self.phase { return }
+        self.phase = .ended
+        for deadline in [self.alarm, self.closeDeadline] {
+            if let deadline { self.loop.cancel(deadline) }
+        }
+        self.channel.close()
+        self.script.closed()
+        let script = self.script
+        self.server.assumeIsolated { $0.connectionEnded(self, script) }
+    }
+}

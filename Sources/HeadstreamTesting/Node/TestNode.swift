@@ -1,0 +1,94 @@
+public import Headstream
+package import HeadstreamSockets
+
+/// A node for tests: it listens on loopback and plays the node's side of a recording.
+///
+/// ```swift
+/// let node = try await TestNode(replaying: Transcript(contentsOf: "Fixtures/mainnet.io"))
+/// let web3 = try await Web3.connect(to: node.endpoint)
+/// ```
+///
+/// A client's requests are matched by method and parameters, recorded subscription ids are mapped to the ones handed
+/// out, and notifications follow their subscription; see ``ReplayOptions``. A client that connects again goes on in the
+/// recording where it was; clients at the same time get a replay each. Let go of without ``close()``, it goes on until
+/// its clients have gone.
+public final class TestNode: Sendable {
+    /// What the node listens on.
+    public enum Transport: Sendable, Hashable {
+        /// WebSocket on 127.0.0.1; port 0 for any free one.
+        case webSocket(port: UInt16 = 0)
+        /// A Unix socket; without a path, a name of its own in Linux's abstract namespace.
+        case ipc(path: String? = nil)
+    }
+
+    /// Where clients connect to.
+    public let endpoint: Endpoint
+    private let server: NodeServer
+
+    /// Begins to listen.
+    ///
+    /// - Throws: `.cannotConnect` where it cannot.
+    public convenience init(
+        replaying transcript: Transcript,
+        options: ReplayOptions = ReplayOptions(),
+        on transport: Transport = .webSocket()
+    ) async throws(Web3Error) {
+        try await self.init(replaying: transcript, options: options, on: transport, loop: EventLoop.shared)
+    }
+
+    /// The same on a simulated loop: no socket, and the loop's order and clock. Connect with its
+    /// ``SimulatedLoop/configuration``.
+    public convenience init(
+        replaying transcript: Transcript,
+        options: ReplayOptions = ReplayOptions(),
+        on transport: Transport = .webSocket(),
+        loop: SimulatedLoop
+    ) async throws(Web3Error) {
+        try await self.init(replaying: transcript, options: options, on: transport, loop: loop as any Loop)
+    }
+
+    /// - Parameter endsStreams: whether a client's subscriptions are told to be over at the recording's end.
+    package init(
+        replaying transcript: Transcript,
+        options: ReplayOptions,
+        on transport: Transport,
+        loop: any Loop,
+        endsStreams: Bool = false
+    ) async throws(Web3Error) {
+        self.server = NodeServer(transcript, options, loop: loop, endsStreams: endsStreams)
+        let address: SocketAddress =
+            switch transport {
+            case .webSocket(let port): .host("127.0.0.1", port: port)
+            case .ipc(let path): .unix(path: path ?? "@headstream-test-\(UInt64.random(in: 0...(.max)))")
+            }
+        do throws(SocketError) {
+            switch try await self.server.listen(on: address) {
+            case .host(let host, let port): self.endpoint = try Self.endpoint("ws://\(host):\(port)")
+            case .unix(let path): self.endpoint = .ipc(path)
+            }
+        } catch {
+            throw Web3Error(.cannotConnect, "the test node cannot listen: \(error.message)")
+        }
+    }
+
+    private static func endpoint(_ url: String) throws(SocketError) -> Endpoint {
+        do throws(Web3Error) { return try Endpoint(url) } catch {
+            throw SocketError(.invalidAddress, message: error.message)
+        }
+    }
+
+    /// Returns when the recording was played to its end by a client.
+    public func finished() async {
+        await self.server.finished()
+    }
+
+    /// What clients asked for and the recording does not hold, at most a hundred; of connections that have ended.
+    public var problems: [String] {
+        get async { await self.server.problems }
+    }
+
+    /// Stops listening, closes the connections, and returns when nothing is left.
+    public func close() async {
+        await self.server.close()
+    }
+}
