@@ -109,7 +109,27 @@ struct LogTests {
         let log: Log = try read(self.text(",\"type\":\"mined\",\"transactionLogIndex\":\"0x0\""))
         #expect(log.unknownFields == ["type": "mined", "transactionLogIndex": "0x0"])
         #expect(try read(json(log)) == log)
-        #expect(log.description == json(log))
+        #expect(log.description == json(log) && log.json.description == json(log))
+        #expect(try Log(json: log.json) == log)
+    }
+
+    @Test("a user's own Decodable type gets Codable's error, with its path and ours beneath")
+    func decodingErrors() throws {
+        struct Transfer: Decodable {
+            var to: Address
+            var log: Log?
+        }
+        for (text, path) in [
+            ("{\"to\":\"0x12\"}", "to"), ("{\"to\":\"\(Self.address)\",\"log\":{\"topics\":[]}}", "log"),
+        ] {
+            do {
+                _ = try JSONDecoder().decode(Transfer.self, from: Data(text.utf8))
+                Issue.record("decoded")
+            } catch DecodingError.dataCorrupted(let context) {
+                #expect(context.codingPath.map(\.stringValue) == [path])
+                #expect(context.underlyingError is ValueError)
+            }
+        }
     }
 
     @Test("a filter matches by address and by place of topics, as nodes do")

@@ -206,6 +206,12 @@ extension BlockHeader: Codable, CustomStringConvertible {
     public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
-    /// The header as JSON.
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }
