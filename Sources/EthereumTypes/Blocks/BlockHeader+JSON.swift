@@ -203,7 +203,7 @@ extension BlockHeader: Codable, CustomStringConvertible {
         set { self.extra = ExtraFields.replacing(newValue, in: self.extra) }
     }
 
-    public init(from decoder: any Decoder) throws { self = try JSONCoding.decode(from: decoder) }
+    public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
     /// The header as JSON.
