@@ -175,7 +175,8 @@ HS_INLINE hs_v16 hs_v_pairs(hs_v16 n) {
 }
 HS_INLINE hs_v16 hs_v_pack(hs_v16 a, hs_v16 b) { return _mm_packus_epi16(hs_v_pairs(a), hs_v_pairs(b)); }
 HS_INLINE uint64_t hs_v_pack_half(hs_v16 a) {
-    hs_v16 p = hs_v_pairs(a);
+    // What is no digit, such as the quote behind a quantity, must not reach into the digit that shares its byte.
+    hs_v16 p = hs_v_pairs(_mm_and_si128(a, _mm_set1_epi8(15)));
     return (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(p, p));
 }
 HS_INLINE hs_v16 hs_v_digits(hs_v16 n) {  // 0...15 to '0'...'9', 'a'...'f'

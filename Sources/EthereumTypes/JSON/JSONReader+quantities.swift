@@ -6,11 +6,7 @@ import HeadstreamJSON
 /// there is one way to read them: leading zeros, `0x` alone for 0, and a JSON integer.
 extension JSONReader {
     mutating func readLenientQuantity() throws(ValueError) -> UInt64 {
-        let mark = self
-        do throws(ValueError) { return try self.readQuantity() } catch {}
-        self = mark
-        if try self.peek() == .number { return try self.readUInt64() }
-        return try self.readText { (text) throws(ValueError) in try Hex.quantity(text) }
+        try self.peek() == .number ? try self.readUInt64() : try self.readQuantity()
     }
 
     mutating func readUInt256() throws(ValueError) -> UInt256 {

@@ -5,10 +5,18 @@ extension UInt256 {
     ///
     /// `0x` alone is 0, and leading zeros are accepted.
     /// - Throws: `ValueError` for anything else, and for more than 256 bits.
+    public init(_ string: String) throws(ValueError) {
+        // Written for `String` itself as well: else `FixedWidthInteger`'s own, which returns an optional, is preferred.
+        self = try withUTF8(of: string) { (text) throws(ValueError) in try UInt256(text: text) }
+    }
+
+    /// The same for a part of a string.
     public init(_ string: some StringProtocol) throws(ValueError) {
-        self = try withUTF8(of: string) { (text) throws(ValueError) in
-            Hex.hasPrefix(text) ? try UInt256(hex: text) : try UInt256(decimal: text)
-        }
+        self = try withUTF8(of: string) { (text) throws(ValueError) in try UInt256(text: text) }
+    }
+
+    private init(text: UnsafeRawBufferPointer) throws(ValueError) {
+        self = Hex.hasPrefix(text) ? try UInt256(hex: text) : try UInt256(decimal: text)
     }
 
     /// Reads `0x` and hex digits, as a node writes a quantity; `0x` alone is 0, and leading zeros are accepted.

@@ -74,6 +74,18 @@ public struct UInt256: Hashable, Sendable {
 }
 
 extension UInt256: Comparable {
+    // Written out: the default that would be taken is `Strideable`'s, by a distance that does not fit Int.
+    public static func == (left: UInt256, right: UInt256) -> Bool {
+        left.l0 == right.l0 && left.l1 == right.l1 && left.l2 == right.l2 && left.l3 == right.l3
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(self.l0)
+        hasher.combine(self.l1)
+        hasher.combine(self.l2)
+        hasher.combine(self.l3)
+    }
+
     public static func < (left: UInt256, right: UInt256) -> Bool {
         if left.l3 != right.l3 { return left.l3 < right.l3 }
         if left.l2 != right.l2 { return left.l2 < right.l2 }

@@ -12,6 +12,9 @@ public struct SignedAuthorization: Hashable, Sendable {
     public var r: UInt256
     public var s: UInt256
 
+    /// Members that are not fields of this type, as they were: some nodes name the `authority`.
+    public var unknownFields = JSONObject()
+
     public init(chainID: UInt256, address: Address, nonce: UInt64, yParity: UInt64, r: UInt256, s: UInt256) {
         self.chainID = chainID
         self.address = address
@@ -30,17 +33,20 @@ extension SignedAuthorization: JSONReadable, JSONWritable {
         var yParity: UInt64?
         var r: UInt256?
         var s: UInt256?
+        var unknown = JSONObject()
         try reader.beginObject()
         while let key = try reader.nextKey() {
             switch key {
-            case "chainId": chainID = try reader.readUInt256()
+            // Substrate's nodes write `chain_id`, a JSON number, and an object for the signature.
+            case "chainId", "chain_id": chainID = try reader.readUInt256()
             case "address": address = try reader.read(Address.self)
             case "nonce": nonce = try reader.readLenientQuantity()
             // Some nodes of Prague's first days wrote `v`.
             case "yParity", "v": yParity = try reader.readLenientQuantity()
             case "r": r = try reader.readUInt256()
             case "s": s = try reader.readUInt256()
-            default: try reader.skipValue()
+            case "signature": try Self.readSignature(from: &reader, &yParity, &r, &s)
+            default: unknown[key.string] = try reader.read()
             }
         }
         guard let chainID else { throw reader.missing("chainId") }
@@ -50,6 +56,24 @@ extension SignedAuthorization: JSONReadable, JSONWritable {
         guard let r else { throw reader.missing("r") }
         guard let s else { throw reader.missing("s") }
         self.init(chainID: chainID, address: address, nonce: nonce, yParity: yParity, r: r, s: s)
+        self.unknownFields = unknown
+    }
+
+    private static func readSignature(
+        from reader: inout JSONReader,
+        _ yParity: inout UInt64?,
+        _ r: inout UInt256?,
+        _ s: inout UInt256?
+    ) throws(ValueError) {
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            switch key {
+            case "odd_y_parity": yParity = try reader.readBool() ? 1 : 0
+            case "r": r = try reader.readUInt256()
+            case "s": s = try reader.readUInt256()
+            default: try reader.skipValue()
+            }
+        }
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -60,6 +84,7 @@ extension SignedAuthorization: JSONReadable, JSONWritable {
         writer.field("yParity", quantity: self.yParity)
         writer.field("r", self.r)
         writer.field("s", self.s)
+        writer.fields(self.unknownFields)
         writer.endObject()
     }
 }
