@@ -104,6 +104,15 @@ struct LogTests {
         }
     }
 
+    @Test("Edge case 10: a log's keys may be written with escapes, in any order and twice")
+    func keyOrder() throws {
+        let log: Log = try read(self.text(topics: 2, ",\"logIndex\":\"0x5\""))
+        let text =
+            "{\"log\\u0049ndex\":\"0x5\",\"data\":\"0x00\",\"topics\":[\"\(Self.topics[0])\",\"\(Self.topics[1])\"],"
+            + "\"address\":\"\(Self.address)\",\"d\\u0061ta\":\"0x\"}"
+        #expect(try read(text) == log)
+    }
+
     @Test("Edge case 15: members that a log does not know are kept")
     func unknownFields() throws {
         let log: Log = try read(self.text(",\"type\":\"mined\",\"transactionLogIndex\":\"0x0\""))

@@ -34,7 +34,7 @@ extension BlockHeader: JSONReadable, JSONWritable {
         from reader: inout JSONReader,
         rest: inout Rest
     ) throws(ValueError) {
-        guard let field = Field(key) else {
+        guard let field = Field.of(key) else {
             rest.unknown[key.string] = try JSONValue(from: &reader)
             return
         }

@@ -8,7 +8,7 @@ extension Log: JSONReadable, JSONWritable {
         var unknown: JSONObject?
         try reader.beginObject()
         while let key = try reader.nextKey() {
-            guard let field = Field(key) else {
+            guard let field = Field.of(key) else {
                 unknown = unknown ?? JSONObject()
                 unknown?[key.string] = try JSONValue(from: &reader)
                 continue
