@@ -61,7 +61,7 @@ extension BlockHeader {
         /// The field of a key, by its length first: at most three comparisons.
         @inline(__always)
         init?(_ key: JSONString) {
-            switch key.count {
+            switch key.hasEscapes ? key.unescaped().count : key.count {
             case 4 where key == "hash": self = .hash
             case 4 where key == "size": self = .size
             case 5 where key == "miner": self = .miner

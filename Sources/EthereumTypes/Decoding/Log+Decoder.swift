@@ -53,7 +53,7 @@ extension Log {
         /// The field of a key, by its length first: at most two comparisons.
         @inline(__always)
         init?(_ key: JSONString) {
-            switch key.count {
+            switch key.hasEscapes ? key.unescaped().count : key.count {
             case 4 where key == "data": self = .data
             case 6 where key == "topics": self = .topics
             case 7 where key == "address": self = .address
