@@ -12,7 +12,7 @@ enum Descriptor {
 
     /// Returns the descriptor of the next connection, or -1 with `errno`.
     static func accept(_ listener: Int32) -> Int32 {
-        accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+        headstream_accept(listener)
     }
 
     /// Small frames go out at once (`TCP_NODELAY`), and a peer that acknowledges nothing for 30 s is gone
