@@ -231,23 +231,33 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         self.toRead = []
     }
 
-    /// The last act of the loop's thread: another one waits for its end and then tells who waits.
+    /// The last act of the loop's thread: another one waits for its end and then tells who waits. It lets go of the loop
+    /// before, so that nothing of ours keeps a loop whose `shutdown()` has returned.
     private func handOver() {
         let own = LoopThread.current
-        let joined: @Sendable () -> Void = {
-            let waiters = self.inbox.withLock { inbox in
-                inbox.isJoined = true
-                let waiters = inbox.shutdownWaiters
-                inbox.shutdownWaiters = []
+        let held = Locked<EventLoop?>(self)
+        let tell: @Sendable () -> Void = {
+            let waiters = held.withLock { loop in
+                let waiters = loop?.takeShutdownWaiters() ?? []
+                loop = nil
                 return waiters
             }
             for waiter in waiters { waiter.resume() }
         }
         let started = LoopThread.start(name: self.name, detached: true) {
             LoopThread.join(own)
-            joined()
+            tell()
         }
-        if started == nil { joined() }
+        if started == nil { tell() }
+    }
+
+    private func takeShutdownWaiters() -> [CheckedContinuation<Void, Never>] {
+        self.inbox.withLock { inbox in
+            inbox.isJoined = true
+            let waiters = inbox.shutdownWaiters
+            inbox.shutdownWaiters = []
+            return waiters
+        }
     }
 
     // MARK: After the end
