@@ -11,6 +11,10 @@ package struct Arena: ~Copyable, Sendable {
     package static let headerSize = 4
     /// The capacity of the first block.
     static let firstCapacity = 1024
+    /// Blocks of up to so many bytes are kept however little they are used.
+    private static let modestCapacity = 1 << 18
+    /// A larger block is given back after so many rounds of little use.
+    private static let patience = 32
 
     /// `nonisolated(unsafe)`: the block belongs to this value alone, and this value to one owner at a time.
     private nonisolated(unsafe) var base: UnsafeMutableRawPointer?
