@@ -26,7 +26,7 @@ import Headstream
 @main
 struct Client {
     static func main() async throws {
-        let transfers = LogFilter(topics: [.exactly(Hash32(eventSignature: "Transfer(address,address,uint256)"))])
+        let transfers = LogFilter(topics: [.exactly(try Hash32(eventSignature: "Transfer(address,address,uint256)"))])
         do throws(Web3Error) {
             let web3 = try await Web3.connect(to: "ipc:/nonexistent/node.ipc")
             for try await log in web3.eth.logs(transfers) { print(log.address) }
