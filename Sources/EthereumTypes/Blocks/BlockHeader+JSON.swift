@@ -34,7 +34,7 @@ extension BlockHeader: JSONReadable, JSONWritable {
         from reader: inout JSONReader,
         rest: inout Rest
     ) throws(ValueError) {
-        guard let field = Field(key) else {
+        guard let field = Field.of(key) else {
             rest.unknown[key.string] = try JSONValue(from: &reader)
             return
         }
@@ -88,24 +88,31 @@ extension BlockHeader: JSONReadable, JSONWritable {
         writer.endObject()
     }
 
+    /// Whether to write a field that may be missing: where it was read, or has a value now.
+    private func writes(_ field: Presence, _ hasValue: Bool) -> Bool {
+        hasValue || self.present.contains(field)
+    }
+
     /// The members in geth's order, without the braces.
     func writeFields(to writer: inout JSONWriter) {
         let present = self.present
         writer.field("parentHash", self.parentHash)
-        if present.contains(.unclesHash) { writer.field("sha3Uncles", self.unclesHash) }
-        if present.contains(.miner) { writer.field("miner", self.miner) }
+        if self.writes(.unclesHash, !self.unclesHash.isZero) { writer.field("sha3Uncles", self.unclesHash) }
+        if self.writes(.miner, !self.miner.isZero) { writer.field("miner", self.miner) }
         writer.field("stateRoot", self.stateRoot)
-        if present.contains(.transactionsRoot) { writer.field("transactionsRoot", self.transactionsRoot) }
-        if present.contains(.receiptsRoot) { writer.field("receiptsRoot", self.receiptsRoot) }
-        if present.contains(.logsBloom) { writer.field("logsBloom", self.logsBloom) }
+        if self.writes(.transactionsRoot, !self.transactionsRoot.isZero) {
+            writer.field("transactionsRoot", self.transactionsRoot)
+        }
+        if self.writes(.receiptsRoot, !self.receiptsRoot.isZero) { writer.field("receiptsRoot", self.receiptsRoot) }
+        if self.writes(.logsBloom, !self.logsBloom.isEmpty) { writer.field("logsBloom", self.logsBloom) }
         if present.contains(.difficulty) { writer.field("difficulty", self.difficulty) }
-        writer.field("number", quantityOrNull: self.hasNumber ? self.number : nil)
+        writer.field("number", quantityOrNull: self.writes(.number, self.number != 0) ? self.number : nil)
         writer.field("gasLimit", quantity: self.gasLimit)
         writer.field("gasUsed", quantity: self.gasUsed)
         writer.field("timestamp", quantity: self.timestamp)
-        if present.contains(.extraData) { writer.field("extraData", self.extraData) }
-        if present.contains(.mixHash) { writer.field("mixHash", self.mixHash) }
-        if present.contains(.nonce) {
+        if self.writes(.extraData, !self.extraData.isEmpty) { writer.field("extraData", self.extraData) }
+        if self.writes(.mixHash, !self.mixHash.isZero) { writer.field("mixHash", self.mixHash) }
+        if self.writes(.nonce, self.nonce != 0) {
             writer.key("nonce")
             withUnsafeBytes(of: self.nonce.bigEndian) { writer.writeHex($0) }
         }
@@ -135,6 +142,12 @@ extension BlockHeader: Codable, CustomStringConvertible {
     public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
-    /// The header as JSON.
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }

@@ -92,8 +92,14 @@ extension BlockHeader {
             }
         }
 
+        /// The field of a key, which may be written with escapes.
+        @inline(__always)
+        static func of(_ key: JSONString) -> Field? {
+            key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
+        }
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
-            Field(key).map { ($0.rawValue, .hex) }
+            Field.of(key).map { ($0.rawValue, .hex) }
         }
     }
 

@@ -68,8 +68,14 @@ extension Log {
             }
         }
 
+        /// The field of a key, which may be written with escapes.
+        @inline(__always)
+        static func of(_ key: JSONString) -> Field? {
+            key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
+        }
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
-            guard let field = Field(key) else { return nil }
+            guard let field = Field.of(key) else { return nil }
             return switch field {
             case .topics: (field.rawValue, .hexArray)
             case .removed: (field.rawValue, .bool)

@@ -8,7 +8,7 @@ extension Log: JSONReadable, JSONWritable {
         var unknown: JSONObject?
         try reader.beginObject()
         while let key = try reader.nextKey() {
-            guard let field = Field(key) else {
+            guard let field = Field.of(key) else {
                 unknown = unknown ?? JSONObject()
                 unknown?[key.string] = try JSONValue(from: &reader)
                 continue
@@ -94,6 +94,12 @@ extension Log: Codable, CustomStringConvertible {
     public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
-    /// The log as JSON.
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }
