@@ -166,3 +166,14 @@ package struct JSONShapeCursor {
         return false
     }
 }
+
+extension JSONShape.Plan {
+    /// Whether a message begins as the shape does: worth asking before room is made for a value. As for the cursor, at least 64
+    /// readable bytes must follow the message.
+    @inlinable @inline(__always)
+    package func begins(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let first = self.steps.first else { return false }
+        var cursor = JSONShapeCursor(bytes, self)
+        return cursor.take(first)
+    }
+}

@@ -21,8 +21,8 @@ struct DecoderTests {
     }
 
     private func quantity(_ random: inout some RandomNumberGenerator) -> String {
-        "\"0x" + String(UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random), radix: 16)
-            + "\""
+        let value = UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random)
+        return "\"0x" + String(value, radix: 16) + "\""
     }
 
     private func log(_ keys: [String], blank: String, _ random: inout some RandomNumberGenerator) -> String {

@@ -28,8 +28,8 @@ extension BlockHeader {
 
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
-            for (index, shape) in self.shapes.others.enumerated() {
-                var header = BlockHeader()
+            for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
+                var header = BlockHeader.empty()
                 if header.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return header

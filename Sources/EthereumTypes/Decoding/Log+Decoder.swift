@@ -28,8 +28,8 @@ extension Log {
 
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
-            for (index, shape) in self.shapes.others.enumerated() {
-                var log = Log()
+            for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
+                var log = Log.empty()
                 if log.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return log
