@@ -3,15 +3,11 @@
 set -euo pipefail
 command=$1
 session=$2
+usdc=0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48
+transfer='Transfer(address,address,uint256)'
 
-say() { printf '\n$ headstream %s\n' "$*"; }
-
-say heads --replay "$session"
+printf '\n$ headstream heads --replay %s\n' "$session"
 "$command" heads --replay "$session"
 
-transfer='Transfer(address,address,uint256)'
-say logs --event "'$transfer'" --count 12 --replay "$session"
-"$command" logs --event "$transfer" --count 12 --replay "$session"
-
-say heads --count 2 --json --replay "$session"
-"$command" heads --count 2 --json --replay "$session" | cut -c 1-160
+printf '\n$ headstream logs --address %s --event '\''%s'\'' --count 10 --replay %s\n' "$usdc" "$transfer" "$session"
+"$command" logs --address "$usdc" --event "$transfer" --count 10 --replay "$session"
