@@ -87,17 +87,25 @@ struct ArenaTests {
         }
     }
 
-    @Test("Memory of a burst is told as oversized once little of it is used")
-    func oversized() {
+    @Test("Memory of a burst is given back after many rounds of little use, and kept by a steady stream")
+    func recycling() {
         var arena = Arena()
         let bytes = Array(repeating: UInt8(1), count: 60_000)
         for _ in 0..<40 { #expect(Self.append(bytes, to: &arena, limit: .max)) }
-        let isOversizedFull = arena.isOversized
-        #expect(!isOversizedFull)
-        arena.removeAll()
-        #expect(Self.append([1], to: &arena, limit: .max))
-        let isOversized = arena.isOversized
-        #expect(isOversized)
+        let burst = arena.capacity
+        #expect(burst >= 40 * 60_000)
+        for _ in 0..<20 {
+            arena.recycle()
+            #expect(Self.append([1], to: &arena, limit: .max))
+        }
+        let kept = arena.capacity
+        #expect(kept == burst)
+        for _ in 0..<40 {
+            arena.recycle()
+            #expect(Self.append([1], to: &arena, limit: .max))
+        }
+        let left = arena.capacity
+        #expect(left < 1 << 18)
         arena.removeAll(keeping: 0)
         let capacity = arena.capacity
         #expect(capacity == 0)
