@@ -93,8 +93,7 @@ package final class SubscriptionBuffer: Sendable {
 
     /// Swaps the consumer's drained arena for the filled one.
     package func refill(_ drained: inout Arena) -> Refill {
-        // Memory of a burst is given back once the consumer has caught up.
-        drained.removeAll(keeping: drained.isOversized ? 0 : .max)
+        drained.recycle()
         var own: Arena? = Arena()
         Self.exchange(&drained, &own)
         let result: Refill = self.shared.withLock { shared in
