@@ -1,10 +1,11 @@
 # `make help` lists what there is. Debian 12 (or newer) with Swift 6.2 or newer; the rest is installed where possible.
 
 SWIFT   ?= swift
+PREFIX  ?= /usr/local
 SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
 SOURCES := Sources Tests Package.swift
 
-.PHONY: help deps demo test build lint format docs bench sanitize live dependent clean
+.PHONY: help deps demo test build lint format docs bench sanitize live dependent install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,6 +47,11 @@ live: deps ## try the command against a real node, where one is at hand
 
 dependent: deps ## build a package elsewhere on disk that depends on this one
 	@Tests/Scripts/dependent.sh
+
+install: deps ## build the command and put it into $(PREFIX)/bin
+	$(SWIFT) build -c release --product headstream
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 "$$($(SWIFT) build -c release --show-bin-path)/headstream" "$(DESTDIR)$(PREFIX)/bin/headstream"
 
 clean: ## forget what was built
 	@rm -rf .build
