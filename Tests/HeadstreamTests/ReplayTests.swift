@@ -54,7 +54,7 @@ struct ReplayTests {
         var configuration = configuration
         configuration.endOfConnectionEndsStreams = true
         let transcript = try Transcript(contentsOf: path)
-        let options = ReplayOptions(playsFinalEvent: false)
+        let options = ReplayOptions(settleTime: .seconds(2), playsFinalEvent: false)
         let node = try await TestNode(
             replaying: transcript, options: options, on: transport, loop: loop, endsStreams: true)
         for streams in connections {
@@ -91,10 +91,10 @@ struct ReplayTests {
         as type: Value.Type,
         _ web3: Web3
     ) async throws -> @Sendable () async throws -> Void {
-        // `Codable` is the other way to read a value than the one the client takes.
-        let expected = try stream.results.map { try JSONDecoder().decode(type, from: Data($0.description.utf8)) }
         let subscription = try await web3.subscribe(RecordedRequest<Value>(recorded: stream.params))
         return {
+            // `Codable` is the other way to read a value than the one the client takes.
+            let expected = try stream.results.map { try JSONDecoder().decode(type, from: Data($0.description.utf8)) }
             var received: [Value] = []
             for try await item in subscription { received.append(item) }
             #expect(received.count == expected.count, "\(stream.params)")
