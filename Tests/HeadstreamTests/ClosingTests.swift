@@ -1,13 +1,17 @@
-@testable import Headstream
 import HeadstreamJSON
 import HeadstreamSockets
 import HeadstreamTesting
 import HeadstreamWebSocket
 import Testing
 
+@testable import Headstream
+
 @Suite("Closing", .timeLimit(.minutes(2)))
 struct ClosingTests {
-    @Test("close() sends 1000, returns when the node has answered, and twice or at once is fine", arguments: Stage.allCases)
+    @Test(
+        "close() sends 1000, returns when the node has answered, and twice or at once is fine",
+        arguments: Stage.allCases
+    )
     func closedTwice(stage: Stage) async throws {
         try await stage.run { web3, server in
             _ = try await web3.eth.chainID()
@@ -23,8 +27,10 @@ struct ClosingTests {
         }
     }
 
-    @Test("close() towards a node that never answers it, and one that does not read, ends by its timeout",
-        arguments: [true, false])
+    @Test(
+        "close() towards a node that never answers it, and one that does not read, ends by its timeout",
+        arguments: [true, false]
+    )
     func closeTimesOut(isReading: Bool) async throws {
         try await Stage.simulated.serve(script: { _, _ in }) { server, configuration in
             let loop = try #require(configuration.loop)
@@ -50,9 +56,12 @@ struct ClosingTests {
         }
     }
 
-    @Test("The node closes first: every request and stream ends at once, with its code and reason", arguments: [
-        (1001, "going away"), (1000, ""), (1011, "internal error"), (4000, "own"), (nil as UInt16?, ""),
-    ])
+    @Test(
+        "The node closes first: every request and stream ends at once, with its code and reason",
+        arguments: [
+            (1001, "going away"), (1000, ""), (1011, "internal error"), (4000, "own"), (nil as UInt16?, ""),
+        ]
+    )
     func nodeClosesFirst(code: UInt16?, reason: String) async throws {
         for stage in Stage.webSockets {
             let script: ScriptedServer.Script = { client, message in
@@ -102,10 +111,14 @@ struct ClosingTests {
         }
     }
 
-    @Test("A broken rule is answered with its close code and told", arguments: [
-        ([0xC1, 0x00], 1002), ([0x83, 0x00], 1002), ([0x81, 0x81, 0, 0, 0, 0, 0], 1002), ([0x81, 0x01, 0xFF], 1007),
-        ([0x80, 0x00], 1002), ([0x88, 0x01, 0x00], 1002), ([0x09, 0x00], 1002),
-    ] as [([UInt8], UInt16)])
+    @Test(
+        "A broken rule is answered with its close code and told",
+        arguments: [
+            ([0xC1, 0x00], 1002), ([0x83, 0x00], 1002), ([0x81, 0x81, 0, 0, 0, 0, 0], 1002),
+            ([0x81, 0x01, 0xFF], 1007),
+            ([0x80, 0x00], 1002), ([0x88, 0x01, 0x00], 1002), ([0x09, 0x00], 1002),
+        ] as [([UInt8], UInt16)]
+    )
     func violations(bytes: [UInt8], code: UInt16) async throws {
         for stage in Stage.webSockets {
             try await stage.run { web3, server in

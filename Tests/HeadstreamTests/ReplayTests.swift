@@ -9,7 +9,8 @@ import Testing
 @Suite("Replays", .timeLimit(.minutes(3)))
 struct ReplayTests {
     static let sessions = [
-        "anvil-heads-logs-pending", "anvil-reorgs", "geth-burst", "geth-finality", "geth-heads-logs-pending", "geth-ipc",
+        "anvil-heads-logs-pending", "anvil-reorgs", "geth-burst", "geth-finality", "geth-heads-logs-pending",
+        "geth-ipc",
         "geth-reconnects", "geth-reorgs", "geth-rewinds", "hardhat-heads-logs-pending", "hardhat-reorgs",
         "mainnet-14000000-14000010",
     ]
@@ -24,8 +25,11 @@ struct ReplayTests {
         }
     }
 
-    @Test("Each recorded session replays to what its transcript holds, over WebSocket, IPC and simulated",
-        arguments: Stage.allCases, Self.sessions)
+    @Test(
+        "Each recorded session replays to what its transcript holds, over WebSocket, IPC and simulated",
+        arguments: Stage.allCases,
+        Self.sessions
+    )
     func everySession(stage: Stage, name: String) async throws {
         let path = Fixture.path("sessions/\(name).io")
         let connections = try RecordedStreams(Transcript(contentsOf: path)).connections
@@ -56,7 +60,12 @@ struct ReplayTests {
         let transcript = try Transcript(contentsOf: path)
         let options = ReplayOptions(settleTime: .seconds(2), playsFinalEvent: false)
         let node = try await TestNode(
-            replaying: transcript, options: options, on: transport, loop: loop, endsStreams: true)
+            replaying: transcript,
+            options: options,
+            on: transport,
+            loop: loop,
+            endsStreams: true
+        )
         for streams in connections {
             try await Web3.withConnection(to: node.endpoint, configuration: configuration) { web3 in
                 // All are asked for before the first is read, as the node waits for them a while only.

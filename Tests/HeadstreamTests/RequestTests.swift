@@ -1,10 +1,11 @@
 import EthereumTypes
-@testable import Headstream
 import HeadstreamJSON
 import HeadstreamSockets
 import HeadstreamTesting
 import HeadstreamWebSocket
 import Testing
+
+@testable import Headstream
 
 @Suite("Requests", .timeLimit(.minutes(2)))
 struct RequestTests {
@@ -23,8 +24,10 @@ struct RequestTests {
         var name: String?
     }
 
-    @Test("Results are read as types of this package, as JSON values, as users' types and as optionals",
-        arguments: Stage.allCases)
+    @Test(
+        "Results are read as types of this package, as JSON values, as users' types and as optionals",
+        arguments: Stage.allCases
+    )
     func typedResults(stage: Stage) async throws {
         try await stage.run(script: Self.echo) { web3, server in
             let amount = try UInt256("0xde0b6b3a7640000")
@@ -65,8 +68,10 @@ struct RequestTests {
         }
     }
 
-    @Test("A batch of 250 is split at maxBatch, the window is kept, and answers are in the order of the items",
-        arguments: Stage.allCases)
+    @Test(
+        "A batch of 250 is split at maxBatch, the window is kept, and answers are in the order of the items",
+        arguments: Stage.allCases
+    )
     func splitBatch(stage: Stage) async throws {
         try await stage.run(configure: { $0.maxBatch = 60 }, script: Self.echo) { web3, server in
             var batch = BatchRequest()
@@ -85,7 +90,12 @@ struct RequestTests {
     @Test("At most maxInFlight requests are on the wire, a batch counting its items", arguments: Stage.allCases)
     func window(stage: Stage) async throws {
         // Answers nothing by itself.
-        try await stage.run(configure: { $0.maxInFlight = 10; $0.maxBatch = 100 }, script: { _, _ in }) { web3, server in
+        try await stage.run(
+            configure: {
+                $0.maxInFlight = 10; $0.maxBatch = 100
+            },
+            script: { _, _ in }
+        ) { web3, server in
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
                     var batch = BatchRequest()
@@ -127,15 +137,24 @@ struct RequestTests {
         }
     }
 
-    @Test("Errors of the node are typed, with its code, message and data; limits are told apart", arguments: [
-        (#"{"code":3,"message":"execution reverted","data":"0x08c379a0"}"#, Web3Error.Code.rpcError, nil as Duration?),
-        (#"{"code":-32005,"message":"project ID request rate exceeded","data":{"backoff_seconds":30}}"#, .rateLimited,
-            .seconds(30)),
-        (#"{"code":429,"message":"compute units per second capacity exceeded"}"#, .rateLimited, nil),
-        (#"{"code":-32005,"message":"daily request count exceeded, request rate limited"}"#, .quotaExhausted, nil),
-        (#"{"code":-32005,"message":"query returned more than 10000 results"}"#, .rpcError, nil),
-        (#"{"code":-32000,"message":"\u001b[31mred"}"#, .rpcError, nil),
-    ])
+    @Test(
+        "Errors of the node are typed, with its code, message and data; limits are told apart",
+        arguments: [
+            (
+                #"{"code":3,"message":"execution reverted","data":"0x08c379a0"}"#, Web3Error.Code.rpcError,
+                nil as Duration?
+            ),
+            (
+                #"{"code":-32005,"message":"project ID request rate exceeded","data":{"backoff_seconds":30}}"#,
+                .rateLimited,
+                .seconds(30)
+            ),
+            (#"{"code":429,"message":"compute units per second capacity exceeded"}"#, .rateLimited, nil),
+            (#"{"code":-32005,"message":"daily request count exceeded, request rate limited"}"#, .quotaExhausted, nil),
+            (#"{"code":-32005,"message":"query returned more than 10000 results"}"#, .rpcError, nil),
+            (#"{"code":-32000,"message":"\u001b[31mred"}"#, .rpcError, nil),
+        ]
+    )
     func nodeErrors(error text: String, code: Web3Error.Code, retryAfter: Duration?) async throws {
         let script: ScriptedServer.Script = { client, message in
             for call in message.calls { client.send(#"{"jsonrpc":"2.0","id":\#(call.id),"error":\#(text)}"#) }
@@ -153,8 +172,10 @@ struct RequestTests {
         }
     }
 
-    @Test("Towards a node that does not read, requests past maxUnsentBytes fail and the others are answered",
-        arguments: Stage.allCases)
+    @Test(
+        "Towards a node that does not read, requests past maxUnsentBytes fail and the others are answered",
+        arguments: Stage.allCases
+    )
     func sendBufferFull(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             if message.calls.first?.method == "stop" { client.channel.isReading = false }
@@ -198,7 +219,10 @@ struct RequestTests {
         }
     }
 
-    @Test("Edge case 111: a million pings are answered with few pongs, the newest among them", arguments: Stage.webSockets)
+    @Test(
+        "Edge case 111: a million pings are answered with few pongs, the newest among them",
+        arguments: Stage.webSockets
+    )
     func pingFlood(stage: Stage) async throws {
         let count = stage == .simulated ? 100_000 : 1_000_000
         try await stage.run { web3, server in

@@ -1,7 +1,8 @@
-@testable import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 import Testing
+
+@testable import Headstream
 
 @Suite("Streams", .timeLimit(.minutes(2)))
 struct StreamTests {
@@ -40,7 +41,10 @@ struct StreamTests {
         }
     }
 
-    @Test(".fail: what is buffered is delivered, then .consumerTooSlow, and the node is told", arguments: Stage.allCases)
+    @Test(
+        ".fail: what is buffered is delivered, then .consumerTooSlow, and the node is told",
+        arguments: Stage.allCases
+    )
     func failPolicy(stage: Stage) async throws {
         try await stage.run { web3, server in
             let stream = try await web3.subscribe(NumbersRequest(), whenFull: .fail, bufferLimit: 8192)
@@ -127,8 +131,10 @@ struct StreamTests {
         }
     }
 
-    @Test("Two suspended subscriptions: reading goes on when both are drained, and nothing of either is lost",
-        arguments: Stage.allCases)
+    @Test(
+        "Two suspended subscriptions: reading goes on when both are drained, and nothing of either is lost",
+        arguments: Stage.allCases
+    )
     func twoSuspended(stage: Stage) async throws {
         let count = 2000
         try await stage.run { web3, server in
@@ -167,8 +173,10 @@ struct StreamTests {
         }
     }
 
-    @Test("Edge case 61: the end of the connection reaches the consumer behind a full buffer",
-        arguments: [BufferPolicy.fail, .dropOldest, .suspendReading])
+    @Test(
+        "Edge case 61: the end of the connection reaches the consumer behind a full buffer",
+        arguments: [BufferPolicy.fail, .dropOldest, .suspendReading]
+    )
     func endBehindFullBuffer(policy: BufferPolicy) async throws {
         for stage in Stage.allCases {
             try await stage.run { web3, server in
