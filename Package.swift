@@ -23,9 +23,9 @@ let package = Package(
         .executable(name: "HeadstreamBench", targets: ["HeadstreamBench"]),
     ],
     targets: [
-        // C: header-only byte work, and the system libraries.
+        // C: header-only byte work, what of Linux the Glibc module lacks, and the system libraries.
         .target(name: "CHeadstreamBytes"),
-        .systemLibrary(name: "CHeadstreamLinux"),
+        .target(name: "CHeadstreamLinux"),
         .systemLibrary(
             name: "CHeadstreamOpenSSL",
             pkgConfig: "openssl",

@@ -119,7 +119,7 @@ extension Address: CustomStringConvertible {
 
 extension Address: Codable {
     public init(from decoder: any Decoder) throws {
-        self = try Address(String(from: decoder))
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try Address(text) }
     }
 
     /// Encodes lower-case hex, as nodes do.

@@ -141,7 +141,7 @@ extension Bloom: CustomStringConvertible {
 
 extension Bloom: Codable {
     public init(from decoder: any Decoder) throws {
-        self = try Bloom(String(from: decoder))
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try Bloom(text) }
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -1,4 +1,8 @@
+import Glibc
+
 @main
-struct Main {
-    static func main() {}
+enum Main {
+    static func main() {
+        exit(Program.run(Array(CommandLine.arguments.dropFirst())))
+    }
 }

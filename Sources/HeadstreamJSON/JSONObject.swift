@@ -1,23 +1,38 @@
 /// A JSON object: its members in the order they were written, found by name in constant time.
 ///
-/// A name occurs once: of names that occur twice in a text, the last value wins and the first place is kept. Two objects are
+/// Names are compared byte by byte. A name occurs once: of names that occur twice in a text, the last value wins and the first place is kept. Two objects are
 /// equal when they have the same members, in whatever order.
 public struct JSONObject: Sendable {
     /// The names, in order.
     public private(set) var keys: [String] = []
-    private var values: [String: JSONValue] = [:]
+    private var values: [Name: JSONValue] = [:]
+
+    /// A name by its bytes: `String`'s own equality takes the two ways to write `é` for one.
+    private struct Name: Hashable, Sendable {
+        var text: String
+
+        init(_ text: String) { self.text = text }
+
+        static func == (left: Name, right: Name) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+        func hash(into hasher: inout Hasher) {
+            var text = self.text
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
+    }
 
     public init() {}
 
     /// The value of a name. Setting a new name puts it last; setting nil removes the member.
     public subscript(key: String) -> JSONValue? {
-        get { self.values[key] }
+        get { self.values[Name(key)] }
         set {
-            let old = self.values[key]
-            self.values[key] = newValue
+            let name = Name(key)
+            let old = self.values[name]
+            self.values[name] = newValue
             switch (old, newValue) {
             case (nil, .some): self.keys.append(key)
-            case (.some, nil): self.keys.removeAll { $0 == key }
+            case (.some, nil): self.keys.removeAll { Name($0) == name }
             case (nil, nil), (.some, .some): break
             }
         }
@@ -30,7 +45,7 @@ extension JSONObject: RandomAccessCollection {
 
     public subscript(position: Int) -> (key: String, value: JSONValue) {
         let key = self.keys[position]
-        return (key, self.values[key] ?? .null)
+        return (key, self.values[Name(key)] ?? .null)
     }
 }
 

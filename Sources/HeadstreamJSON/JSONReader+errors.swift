@@ -133,4 +133,15 @@ extension ValueError {
         }
         return shown.count < bytes.count ? text + "…" : text
     }
+
+    /// The same error, one level further out: `field` is put in front of the path.
+    package func within(_ field: String) -> ValueError {
+        var error = self
+        if error.field.isEmpty || field.isEmpty {
+            error.field = field + error.field
+        } else {
+            error.field = field + (error.field.hasPrefix("[") ? "" : ".") + error.field
+        }
+        return error
+    }
 }

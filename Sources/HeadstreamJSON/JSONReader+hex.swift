@@ -54,18 +54,23 @@ extension JSONReader {
     /// `0x` alone is 0 and leading zeros are accepted: the specification forbids both, and nodes send them all the same.
     @inlinable
     package mutating func readQuantity() throws(ValueError) -> UInt64 {
+        if let value = self.readUsualQuantity() { return value }
+        return try self.readUnusualQuantity()
+    }
+
+    /// Reads a string of `0x` and 1 to 16 hex digits of any case; reads nothing and returns nil where something else follows, or
+    /// the end is near.
+    @inlinable
+    package mutating func readUsualQuantity() -> UInt64? {
         self.skipWhitespace()
         var value: UInt64 = 0
-        if self.end - self.cursor >= 40, self.byte == UInt8(ascii: "\""),
+        guard self.end - self.cursor >= 40, self.byte == UInt8(ascii: "\""),
             self.cursor.loadUnaligned(fromByteOffset: 1, as: UInt16.self).littleEndian == 0x7830
-        {
-            let count = hs_hex_quantity_to_quote(self.cursor + 3, &value)
-            if count > 0 {
-                self.cursor += count + 4
-                return value
-            }
-        }
-        return try self.readUnusualQuantity()
+        else { return nil }
+        let count = hs_hex_quantity_to_quote(self.cursor + 3, &value)
+        guard count > 0 else { return nil }
+        self.cursor += count + 4
+        return value
     }
 
     @usableFromInline @inline(never)

@@ -9,7 +9,7 @@ import CHeadstreamBytes
 ///
 /// What fits is valid JSON: the runs come from a message that was, and each value is checked as it is read.
 ///
-/// `@unchecked Sendable`: the memory is filled before `init` returns and only read afterwards.
+/// `@unchecked Sendable`, here and for `Plan`: the memory is filled before `init` returns and only read afterwards.
 @usableFromInline
 package final class JSONShape: @unchecked Sendable {
     /// What stands for a field's value.
@@ -41,8 +41,21 @@ package final class JSONShape: @unchecked Sendable {
     /// Bytes behind the runs, so that they can be compared by wide loads.
     private static let padding = 64
 
-    @usableFromInline package let steps: UnsafeBufferPointer<Step>
-    @usableFromInline let runs: UnsafeRawPointer
+    /// What a decoder walks along, without owning it: no reference counting on the way to a value. It is valid as long as
+    /// its shape.
+    @usableFromInline
+    package struct Plan: @unchecked Sendable {
+        @usableFromInline package let steps: UnsafeBufferPointer<Step>
+        @usableFromInline let runs: UnsafeRawPointer
+
+        @usableFromInline
+        init(steps: UnsafeBufferPointer<Step>, runs: UnsafeRawPointer) {
+            self.steps = steps
+            self.runs = runs
+        }
+    }
+
+    package let plan: Plan
 
     /// Learns the shape of an object.
     ///
@@ -59,17 +72,19 @@ package final class JSONShape: @unchecked Sendable {
         else { return nil }
         let steps = UnsafeMutableBufferPointer<Step>.allocate(capacity: learnt.steps.count)
         _ = steps.initialize(from: learnt.steps)
-        self.steps = UnsafeBufferPointer(steps)
         let runs = UnsafeMutableRawBufferPointer.allocate(byteCount: learnt.runs.count + Self.padding, alignment: 16)
         _ = runs.initializeMemory(as: UInt8.self, repeating: 0)
         runs.copyBytes(from: learnt.runs)
         let nothing: StaticString = ""
-        self.runs = runs.baseAddress.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(nothing.utf8Start)
+        self.plan = Plan(
+            steps: UnsafeBufferPointer(steps),
+            runs: runs.baseAddress.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(nothing.utf8Start)
+        )
     }
 
     deinit {
-        self.steps.deallocate()
-        self.runs.deallocate()
+        self.plan.steps.deallocate()
+        self.plan.runs.deallocate()
     }
 
     private static func learn(

@@ -2,11 +2,11 @@ public import CHeadstreamBytes
 
 /// Reads the values of a message along a `JSONShape`.
 ///
-/// Each read that finds something else than it should clears `fits` and stands still; the reads after it may then return
+/// It lives in registers: never pass it `inout` to a function that is not inlined. Each read that finds something else than it should clears `fits` and stands still; the reads after it may then return
 /// anything. So a decoder checks `take`'s result at each step and `fits` at the end, and nothing in between:
 ///
-///     var cursor = JSONShapeCursor(bytes, shape)
-///     for step in shape.steps {
+///     var cursor = JSONShapeCursor(bytes, plan)
+///     for step in plan.steps {
 ///         guard cursor.take(step) else { return false }
 ///         switch step.field {
 ///         case Field.number: number = cursor.quantity()
@@ -30,10 +30,10 @@ package struct JSONShapeCursor {
     @usableFromInline var stillFits = true
 
     @inlinable @inline(__always)
-    package init(_ bytes: UnsafeRawBufferPointer, _ shape: JSONShape) {
-        self.at = bytes.baseAddress ?? shape.runs
+    package init(_ bytes: UnsafeRawBufferPointer, _ plan: JSONShape.Plan) {
+        self.at = bytes.baseAddress ?? plan.runs
         self.end = self.at + bytes.count
-        self.runs = shape.runs
+        self.runs = plan.runs
     }
 
     /// Whether everything fitted and the message ends here.
@@ -164,5 +164,16 @@ package struct JSONShapeCursor {
     mutating func doesNotFit() -> Bool {
         self.stillFits = false
         return false
+    }
+}
+
+extension JSONShape.Plan {
+    /// Whether a message begins as the shape does: worth asking before room is made for a value. As for the cursor, at least 64
+    /// readable bytes must follow the message.
+    @inlinable @inline(__always)
+    package func begins(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let first = self.steps.first else { return false }
+        var cursor = JSONShapeCursor(bytes, self)
+        return cursor.take(first)
     }
 }

@@ -4,8 +4,8 @@
 /// order has too many to learn: each shape learnt without much use of those before doubles the number of messages until the
 /// next one is.
 ///
-///     if let shape = shapes.current, fill(&value, by: shape) { shapes.hit() … }
-///     for index in shapes.others …
+/// A decoder tries `plan` and calls `hit()`; where it does not fit it tries `others` and calls `hit(other:)`; where none does it
+/// reads the message as any JSON, and if that went well and `missed()` says so, learns its shape and gives it to `add`.
 @usableFromInline
 package struct JSONShapes: Sendable {
     /// How many shapes are kept; the one learnt first makes way.
@@ -16,7 +16,11 @@ package struct JSONShapes: Sendable {
     static let longestPause = 1024
 
     /// The shape to try first: the one that fitted last.
-    package private(set) var current: JSONShape?
+    private var current: JSONShape? {
+        didSet { self.plan = self.current?.plan }
+    }
+    /// The plan of that shape, which the property above keeps alive.
+    @usableFromInline package private(set) var plan: JSONShape.Plan?
     /// The shapes to try then.
     package private(set) var others: [JSONShape] = []
     /// Messages that fitted since the last shape was learnt.

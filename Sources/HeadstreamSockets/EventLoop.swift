@@ -33,6 +33,9 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     /// Turns in which a stopping loop runs jobs that make jobs.
     private static let stoppingTurns = 1000
 
+    /// Turns that follow each other within these nanoseconds share one look at the descriptors.
+    private static let pollInterval: UInt64 = 20_000
+
     let name: String
     let inbox = Locked(LoopInbox())
     /// The thread that runs the loop now; 0 where none does.
@@ -42,14 +45,20 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     let startError: SocketError?
 
     // On the loop's thread only.
-    var statistics_ = LoopStatistics()
+    var counters = LoopStatistics()
     var slots = SlotTable()
     var deadlines = DeadlineHeap()
     /// The instant the timer is set to; `.max` where it is not. It may be earlier than the earliest deadline: the timer
     /// is not set anew when a deadline is cancelled, so that a request which is answered costs no system call.
     var armed = UInt64.max
     var isStopping = false
+    /// Somebody asked for the end, and this turn's jobs are run.
+    private var isStopRequested = false
+    /// When the descriptors were last looked at without blocking.
+    private var lastPoll: UInt64 = 0
     private var due: [DeadlineID] = []
+    /// Set while a job of a task that prefers this loop runs. On the loop.
+    private var runningTaskExecutor: UnownedTaskExecutor?
     private var local: [LoopEntry] = []
     private var runningLocal: [LoopEntry] = []
     private var incoming: [LoopEntry] = []
@@ -129,7 +138,12 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     /// Queues an actor's job. After ``shutdown()`` it still runs, in order, on a thread made for it.
     public func enqueue(_ job: consuming ExecutorJob) {
-        self.push(.actorJob(UnownedJob(job)))
+        let job = UnownedJob(job)
+        if self.isCurrent, let executor = self.runningTaskExecutor {
+            self.local.append(.actorJobOfTask(job, executor))
+        } else {
+            self.push(.actorJob(job))
+        }
     }
 
     public func checkIsolated() {
@@ -160,7 +174,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     /// Counts as of now on the loop, and as of its last sleep from elsewhere.
     package var statistics: LoopStatistics {
-        self.isCurrent ? self.statistics_ : self.inbox.withLock { $0.statistics }
+        self.isCurrent ? self.counters : self.inbox.withLock { $0.statistics }
     }
 
     func push(_ entry: LoopEntry) {
@@ -224,23 +238,33 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         self.toRead = []
     }
 
-    /// The last act of the loop's thread: another one waits for its end and then tells who waits.
+    /// The last act of the loop's thread: another one waits for its end and then tells who waits. It lets go of the loop
+    /// before, so that nothing of ours keeps a loop whose `shutdown()` has returned.
     private func handOver() {
         let own = LoopThread.current
-        let joined: @Sendable () -> Void = {
-            let waiters = self.inbox.withLock { inbox in
-                inbox.isJoined = true
-                let waiters = inbox.shutdownWaiters
-                inbox.shutdownWaiters = []
+        let held = Locked<EventLoop?>(self)
+        let tell: @Sendable () -> Void = {
+            let waiters = held.withLock { loop in
+                let waiters = loop?.takeShutdownWaiters() ?? []
+                loop = nil
                 return waiters
             }
             for waiter in waiters { waiter.resume() }
         }
         let started = LoopThread.start(name: self.name, detached: true) {
             LoopThread.join(own)
-            joined()
+            tell()
         }
-        if started == nil { joined() }
+        if started == nil { tell() }
+    }
+
+    private func takeShutdownWaiters() -> [CheckedContinuation<Void, Never>] {
+        self.inbox.withLock { inbox in
+            inbox.isJoined = true
+            let waiters = inbox.shutdownWaiters
+            inbox.shutdownWaiters = []
+            return waiters
+        }
     }
 
     // MARK: After the end
@@ -260,7 +284,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             let isOver = self.inbox.withLock { inbox in
                 guard inbox.entries.isEmpty, self.local.isEmpty, self.turnEnd.isEmpty else { return false }
                 inbox.lateThreadRuns = false
-                inbox.statistics = self.statistics_
+                inbox.statistics = self.counters
                 // Before the lock is given up, so that the next late thread is not overwritten.
                 self.thread.store(0, ordering: .relaxed)
                 return true
@@ -277,9 +301,9 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         var blocking = false
         var stoppingTurns = 0
         while true {
-            let count = poller.wait(blocking: blocking)
-            self.statistics_.turns += 1
-            if blocking { self.statistics_.wakeUps += 1 }
+            let count = self.isPollDue(blocking) ? poller.wait(blocking: blocking) : 0
+            self.counters.turns += 1
+            if blocking { self.counters.wakeUps += 1 }
             for index in 0..<count {
                 guard let event = poller.event(index) else { continue }
                 // A callback may have closed what the event is for, and its slot may serve another by now.
@@ -301,24 +325,35 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         self.handOver()
     }
 
+    /// Whether the turn begins with a look at the descriptors. Steps of one task that follow each other closely, from an
+    /// actor and back say, share one: the call costs as much as the rest of such a turn.
+    private func isPollDue(_ blocking: Bool) -> Bool {
+        if blocking {
+            self.lastPoll = 0
+            return true
+        }
+        let now = Poller.now
+        if now &- self.lastPoll < Self.pollInterval { return false }
+        self.lastPoll = now
+        return true
+    }
+
     /// Whether the next wait may block; then entries that come from now on wake the loop.
     private func prepareToWait(_ poller: Poller) -> Bool {
         let isIdle = self.local.isEmpty && self.turnEnd.isEmpty && self.toRead.isEmpty && self.toFlush.isEmpty
         if isIdle, let earliest = self.deadlines.earliest, earliest < self.armed {
             poller.arm(at: earliest)
             self.armed = earliest
-            self.statistics_.timerArms += 1
+            self.counters.timerArms += 1
         }
-        let (blocking, stop) = self.inbox.withLock { inbox in
-            inbox.statistics = self.statistics_
-            guard isIdle, inbox.entries.isEmpty, inbox.phase == .running else {
-                return (false, inbox.phase != .running)
-            }
+        if self.isStopRequested { self.endEverything() }
+        guard isIdle, !self.isStopping else { return false }
+        return self.inbox.withLock { inbox in
+            inbox.statistics = self.counters
+            guard inbox.entries.isEmpty, inbox.phase == .running else { return false }
             inbox.isAwake = false
-            return (true, false)
+            return true
         }
-        if stop { self.endEverything() }
-        return blocking
     }
 
     /// Whether the queue is empty, or its rest is to run on a thread of its own, and the loop is at its end.
@@ -328,7 +363,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             let isEmpty = inbox.entries.isEmpty && self.local.isEmpty && self.turnEnd.isEmpty
             guard isEmpty || force else { return .goOn }
             inbox.phase = .stopped
-            inbox.statistics = self.statistics_
+            inbox.statistics = self.counters
             self.thread.store(0, ordering: .relaxed)
             inbox.lateThreadRuns = !isEmpty
             return isEmpty ? .end : .endAndStartLateThread
@@ -350,7 +385,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         self.deadlines.takeDue(at: now, into: &due)
         for id in due {
             guard let action = self.deadlines.claim(id) else { continue }
-            self.statistics_.deadlines += 1
+            self.counters.deadlines += 1
             switch action {
             case .callback(let body): body()
             case .sleeper(let sleeper): sleeper.finish(.slept)
@@ -362,9 +397,10 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     /// Runs the entries that are there now; those they enqueue run in the next turn.
     private func runJobs() {
-        self.inbox.withLock { inbox in
+        self.isStopRequested = self.inbox.withLock { inbox in
             inbox.isAwake = true
             swap(&inbox.entries, &self.incoming)
+            return inbox.phase == .stopping
         }
         swap(&self.local, &self.runningLocal)
         self.run(&self.incoming)
@@ -382,15 +418,22 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             case .actorJob(let job):
                 job.runSynchronously(on: serial)
                 jobs += 1
+            case .actorJobOfTask(let job, let executor):
+                self.runningTaskExecutor = executor
+                job.runSynchronously(isolatedTo: serial, taskExecutor: executor)
+                self.runningTaskExecutor = nil
+                jobs += 1
             case .taskJob(let job, let executor):
+                self.runningTaskExecutor = executor
                 job.runSynchronously(on: executor)
+                self.runningTaskExecutor = nil
                 jobs += 1
             case .body(let body):
                 body()
             }
         }
-        self.statistics_.jobs += jobs
-        self.statistics_.bodies += entries.count - jobs
+        self.counters.jobs += jobs
+        self.counters.bodies += entries.count - jobs
         entries.removeAll(keepingCapacity: entries.capacity <= 4096)
         swap(&entries, &queue)
     }

@@ -84,7 +84,8 @@ package protocol Loop: SerialExecutor {
     /// has one, and ends the attempt with ``Channel/close()``. On the loop.
     func connect(to address: SocketAddress, delegate: any ChannelDelegate) -> any Channel
 
-    /// Begins to listen and calls `accept` for each connection that arrives; the channel is already open.
+    /// Begins to listen and calls `accept` for each connection that arrives; the channel is already open, so its delegate
+    /// is not told ``ChannelDelegate/channelOpened(_:)``.
     /// Throws where the address cannot be listened on. On the loop.
     func listen(
         on address: SocketAddress,
@@ -104,7 +105,8 @@ package protocol Channel: AnyObject, Sendable {
     var queuedBytes: Int { get }
 
     /// Whether bytes are to be read. A channel begins reading. While it does not read, the peer is held back by the
-    /// system's buffers, and the end of the stream is noticed late.
+    /// system's buffers, and the end of the stream is noticed late. A delegate that stopped reading inside a call and
+    /// left bytes of it is handed them again as soon as reading goes on, even if nothing new came.
     var isReading: Bool { get set }
 
     /// What this end and the other are called, for error messages: `127.0.0.1:8545`, `/run/geth.ipc`.

@@ -27,7 +27,7 @@ struct RandomPool {
     private static func draw(_ target: UnsafeMutableRawBufferPointer) {
         var filled = 0
         while filled < target.count, let base = target.baseAddress {
-            let count = getrandom(base + filled, target.count - filled, 0)
+            let count = headstream_random(base + filled, UInt(target.count - filled))
             if count > 0 {
                 filled += count
             } else if errno != EINTR {

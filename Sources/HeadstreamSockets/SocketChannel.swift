@@ -47,7 +47,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         self.remoteName = address.description
         self.delegate = delegate
         self.token = loop.slots.insert(self)
-        loop.statistics_.openSockets += 1
+        loop.counters.openSockets += 1
         let attempt = ConnectAttempt(channel: self, address: address)
         self.state = .connecting(attempt)
         attempt.start()
@@ -59,7 +59,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         self.remoteName = remoteName
         self.descriptor = descriptor
         self.token = loop.slots.insert(self)
-        loop.statistics_.openSockets += 1
+        loop.counters.openSockets += 1
     }
 
     deinit {
@@ -121,7 +121,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
             self.descriptor = -1
         }
         self.loop.slots.remove(self.token)
-        self.loop.statistics_.openSockets -= 1
+        self.loop.counters.openSockets -= 1
         self.delegate = nil
         self.releaseOutput()
         // During a delivery the bytes still belong to the delegate.
@@ -223,7 +223,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
                 if !self.isBlocked { self.transmit() }
                 return self.end(self.writeFailure.map { .failed($0) } ?? .endOfStream)
             }
-            self.loop.statistics_.bytesRead += count
+            self.loop.counters.bytesRead += count
             budget -= count
             filled += count
             guard self.deliver(&base, &capacity, &filled) else { return self.keepTail(base, filled) }
@@ -234,7 +234,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     }
 
     private func receive(into target: UnsafeMutableRawPointer, count: Int) -> Int {
-        self.loop.statistics_.reads += 1
+        self.loop.counters.reads += 1
         return recv(self.descriptor, target, count, 0)
     }
 
@@ -316,10 +316,10 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     private func transmit() {
         while let output = self.output, output.count > 0 {
             let bytes = output.bytes
-            self.loop.statistics_.writes += 1
+            self.loop.counters.writes += 1
             let count = send(self.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 {
-                self.loop.statistics_.bytesWritten += count
+                self.loop.counters.bytesWritten += count
                 output.consume(count)
                 if output.count > 0 {
                     self.isBlocked = true
@@ -363,7 +363,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         if self.isReading { wanted.formUnion([.readable, .peerFinished]) }
         if self.isBlocked { wanted.insert(.writable) }
         guard wanted != self.registered, let poller = self.loop.poller else { return }
-        self.loop.statistics_.interestChanges += 1
+        self.loop.counters.interestChanges += 1
         let code = poller.change(self.descriptor, from: self.registered, to: wanted, token: self.token)
         self.registered = wanted
         guard code != 0 else { return }

@@ -46,7 +46,7 @@ final class SocketListener: Listener, Pollable, @unchecked Sendable {
             throw .listening(on: address.description, errno: code)
         }
         self.registered = .readable
-        loop.statistics_.openSockets += 1
+        loop.counters.openSockets += 1
     }
 
     func close() {
@@ -54,7 +54,7 @@ final class SocketListener: Listener, Pollable, @unchecked Sendable {
         guard self.descriptor >= 0 else { return }
         self.wait(for: [])
         self.loop.slots.remove(self.token)
-        self.loop.statistics_.openSockets -= 1
+        self.loop.counters.openSockets -= 1
         if let retry = self.retry { self.loop.cancel(retry) }
         self.retry = nil
         self.loop.pausedListeners.removeAll { $0 === self }

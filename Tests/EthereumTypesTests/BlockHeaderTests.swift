@@ -203,6 +203,8 @@ struct BlockHeaderTests {
         #expect(header == (try read(json(header))))
         header.unknownFields = JSONObject()
         #expect(header.extra == nil)
+        header.miner = try Address("0x" + String(repeating: "07", count: 20))
+        #expect(json(header).contains("\"miner\":\"0x0707"))
     }
 
     @Test("Edge case 15: a head without a hash, and without fields that some nodes leave out, is read and says so")

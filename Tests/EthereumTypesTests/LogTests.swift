@@ -104,12 +104,41 @@ struct LogTests {
         }
     }
 
+    @Test("Edge case 10: a log's keys may be written with escapes, in any order and twice")
+    func keyOrder() throws {
+        let log: Log = try read(self.text(topics: 2, ",\"logIndex\":\"0x5\""))
+        let text =
+            "{\"log\\u0049ndex\":\"0x5\",\"data\":\"0x00\",\"topics\":[\"\(Self.topics[0])\",\"\(Self.topics[1])\"],"
+            + "\"address\":\"\(Self.address)\",\"d\\u0061ta\":\"0x\"}"
+        #expect(try read(text) == log)
+    }
+
     @Test("Edge case 15: members that a log does not know are kept")
     func unknownFields() throws {
         let log: Log = try read(self.text(",\"type\":\"mined\",\"transactionLogIndex\":\"0x0\""))
         #expect(log.unknownFields == ["type": "mined", "transactionLogIndex": "0x0"])
         #expect(try read(json(log)) == log)
-        #expect(log.description == json(log))
+        #expect(log.description == json(log) && log.json.description == json(log))
+        #expect(try Log(json: log.json) == log)
+    }
+
+    @Test("a user's own Decodable type gets Codable's error, with its path and ours beneath")
+    func decodingErrors() throws {
+        struct Transfer: Decodable {
+            var to: Address
+            var log: Log?
+        }
+        for (text, path) in [
+            ("{\"to\":\"0x12\"}", "to"), ("{\"to\":\"\(Self.address)\",\"log\":{\"topics\":[]}}", "log"),
+        ] {
+            do {
+                _ = try JSONDecoder().decode(Transfer.self, from: Data(text.utf8))
+                Issue.record("decoded")
+            } catch DecodingError.dataCorrupted(let context) {
+                #expect(context.codingPath.map(\.stringValue) == [path])
+                #expect(context.underlyingError is ValueError)
+            }
+        }
     }
 
     @Test("a filter matches by address and by place of topics, as nodes do")

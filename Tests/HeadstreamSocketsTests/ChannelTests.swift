@@ -225,6 +225,12 @@ struct ChannelTests {
             await first.clientSide.wait { $0.end != nil || second.clientSide.end != nil }
             let calls = await loop.on { first.serverSide.calls + second.serverSide.calls }
             #expect(calls == 1)
+            await loop.on {
+                // They refer to each other.
+                first.serverSide.onReceive = nil
+                second.serverSide.onReceive = nil
+                second.clientSide.onEnd = nil
+            }
             #expect(await loop.on { first.serverSide.end == nil && second.serverSide.end == nil })
         }
     }

@@ -267,6 +267,32 @@ struct SimulatedLoopTests {
         }
     }
 
+    @Test("A run lets go of every callback, deadline and delegate at its end")
+    func leavesNothing() async throws {
+        let living = Living()
+        try await SimulatedLoop.run(seed: 1) { loop in
+            let deadline = Token(living)
+            _ = loop.schedule(at: loop.now.advanced(by: .seconds(60))) { _ = deadline }
+            let fault = Token(living)
+            loop.setFaults { [loop] _, _ in
+                _ = (fault, loop)
+                return LinkFaults()
+            }
+            let accept = Token(living)
+            let listener = try loop.listen(on: .host("a", port: 1)) { _ in
+                _ = accept
+                return Silent()
+            }
+            _ = loop.connect(to: listener.address, delegate: Silent(Token(living)))
+            await loop.settle()
+            let late = Token(living)
+            loop.atTurnEnd { _ = late }
+            let never = Token(living)
+            _ = loop.connect(to: .host("nowhere", port: 1), delegate: Silent(never))
+        }
+        #expect(living.count.load(ordering: .relaxed) == 0)
+    }
+
     @Test("Errors of the body are thrown as they are")
     func bodyError() async {
         struct Mine: Error {}
@@ -288,7 +314,27 @@ struct SimulatedLoopTests {
 
 private let stuck = Locked<CheckedContinuation<Void, Never>?>(nil)
 
+/// Counts the tokens alive.
+private final class Living: Sendable {
+    let count = Atomic<Int>(0)
+}
+
+private final class Token: Sendable {
+    private let living: Living
+
+    init(_ living: Living) {
+        self.living = living
+        living.count.add(1, ordering: .relaxed)
+    }
+
+    deinit { self.living.count.subtract(1, ordering: .relaxed) }
+}
+
 private final class Silent: ChannelDelegate {
+    private let token: Token?
+
+    init(_ token: Token? = nil) { self.token = token }
+
     func channelOpened(_ channel: any Channel) {}
     func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int { bytes.count }
     func channelDrained(_ channel: any Channel) {}

@@ -1,11 +1,11 @@
 // Byte work that Swift has no words for: SIMD compares to bit masks, hex digits to bytes, masking.
 // Header-only, so that every function is inlined into its Swift caller; SSE2 on x86-64, NEON on arm64, else plain C.
 //
-// The form is chosen by the target. `-D HEADSTREAM_BYTES_SCALAR` takes the plain one everywhere. The plain forms are also
-// always there under `hs_scalar_…`, so that a test can compare the two in one process.
+// The form is chosen by the target. `-D HEADSTREAM_BYTES_SCALAR` takes the plain one everywhere. The plain forms are
+// also always there under `hs_scalar_…`, so that a test can compare the two in one process.
 //
-// No function reads before the pointers it is given. Those that read past the end say so and by how much; such bytes must be
-// readable and initialised (parsed buffers have 64 of them), their values do not matter.
+// No function reads before the pointers it is given. Those that read past the end say so and by how much; such bytes must
+// be readable and initialised (parsed buffers have 64 of them), their values do not matter.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -423,8 +423,8 @@ HS_INLINE bool hs_hex_quantity(const void *digits, size_t n, uint64_t *value) {
 #endif
 }
 
-/// A quantity that ends at a `"`: its number of digits, 1...16, leading zeros included, or 0 where it is empty or longer or
-/// a digit is no hex digit. Reads up to 32 bytes from `digits`.
+/// A quantity that ends at a `"`: its number of digits, 1...16, leading zeros included, or 0 where it is empty or longer
+/// or a digit is no hex digit. Reads up to 32 bytes from `digits`.
 HS_INLINE size_t hs_hex_quantity_to_quote(const void *digits, uint64_t *value) {
     const uint8_t *p = (const uint8_t *)digits;
 #if HS_SCALAR
@@ -488,8 +488,8 @@ HS_INLINE bool hs_equal(const void *a, const void *b, size_t n) {
 
 // ---- Masking ----
 
-/// WebSocket masking in place (RFC 6455 section 5.3): byte i of the payload is XORed with byte (offset + i) mod 4 of the
-/// key, whose four bytes `key` holds in memory order. `offset` is where in the payload p stands. Touches n bytes only.
+/// WebSocket masking in place (RFC 6455 section 5.3): byte i of the payload is XORed with byte (offset + i) mod 4 of
+/// the key, whose four bytes `key` holds in memory order. `offset` is where in the payload p stands. Touches n bytes only.
 HS_INLINE void hs_xor_mask(void *bytes, size_t n, uint32_t key, size_t offset) {
     uint8_t *p = (uint8_t *)bytes, k[8];
     memcpy(k, &key, 4);

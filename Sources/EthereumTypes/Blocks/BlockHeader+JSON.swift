@@ -34,123 +34,52 @@ extension BlockHeader: JSONReadable, JSONWritable {
         from reader: inout JSONReader,
         rest: inout Rest
     ) throws(ValueError) {
-        switch key {
-        case "parentHash":
-            self.parentHash = try reader.read()
-            self.present.insert(.parentHash)
+        guard let field = Field.of(key) else {
+            rest.unknown[key.string] = try JSONValue(from: &reader)
             return
-        case "stateRoot":
-            self.stateRoot = try reader.read()
-            self.present.insert(.stateRoot)
-            return
-        case "gasLimit":
-            self.gasLimit = try reader.readLenientQuantity()
-            self.present.insert(.gasLimit)
-            return
-        case "gasUsed":
-            self.gasUsed = try reader.readLenientQuantity()
-            self.present.insert(.gasUsed)
-            return
-        case "timestamp":
-            self.timestamp = try reader.readLenientQuantity()
-            self.present.insert(.timestamp)
-            return
-        case "number":
-            rest.sawNumber = true
-            if try reader.readNullIfPresent() { return }
-            self.number = try reader.readLenientQuantity()
-            self.present.insert(.number)
-            return
-        default: break
         }
-        if try self.readFrontierField(key, from: &reader) { return }
-        if try self.readForkField(key, from: &reader) { return }
-        rest.unknown[key.string] = try reader.read()
-    }
-
-    private mutating func readFrontierField(
-        _ key: JSONString,
-        from reader: inout JSONReader
-    ) throws(ValueError) -> Bool {
-        switch key {
-        case "sha3Uncles":
-            if try reader.readNullIfPresent() { return true }
-            self.unclesHash = try reader.read()
-            self.present.insert(.unclesHash)
-        case "miner":
-            if try reader.readNullIfPresent() { return true }
-            self.miner = try reader.read()
-            self.present.insert(.miner)
-        case "transactionsRoot":
-            if try reader.readNullIfPresent() { return true }
-            self.transactionsRoot = try reader.read()
-            self.present.insert(.transactionsRoot)
-        case "receiptsRoot":
-            if try reader.readNullIfPresent() { return true }
-            self.receiptsRoot = try reader.read()
-            self.present.insert(.receiptsRoot)
-        case "logsBloom":
-            if try reader.readNullIfPresent() { return true }
-            self.logsBloom = try reader.read()
-            self.present.insert(.logsBloom)
-        case "difficulty":
-            if try reader.readNullIfPresent() { return true }
-            self.difficulty = try reader.readUInt256()
-        case "extraData":
-            if try reader.readNullIfPresent() { return true }
-            self.extraData = try reader.read()
-            self.present.insert(.extraData)
-        case "mixHash":
-            if try reader.readNullIfPresent() { return true }
-            self.mixHash = try reader.read()
-            self.present.insert(.mixHash)
-        case "nonce":
-            if try reader.readNullIfPresent() { return true }
-            self.nonce = try reader.readLenientQuantity()
-            self.present.insert(.nonce)
-        case "hash":
-            if try reader.readNullIfPresent() { return true }
-            self.hash = try reader.read()
-        default: return false
+        if field == .number { rest.sawNumber = true }
+        if !Presence.required.contains(field.presence), try reader.readNullIfPresent() { return }
+        switch field {
+        case .hash: self.hash = try Hash32(from: &reader)
+        case .parentHash: self.parentHash = try Hash32(from: &reader)
+        case .unclesHash: self.unclesHash = try Hash32(from: &reader)
+        case .stateRoot: self.stateRoot = try Hash32(from: &reader)
+        case .transactionsRoot: self.transactionsRoot = try Hash32(from: &reader)
+        case .receiptsRoot: self.receiptsRoot = try Hash32(from: &reader)
+        case .mixHash: self.mixHash = try Hash32(from: &reader)
+        case .withdrawalsRoot: self.withdrawalsRootValue = try Hash32(from: &reader)
+        case .parentBeaconBlockRoot: self.parentBeaconBlockRootValue = try Hash32(from: &reader)
+        case .requestsHash: self.requestsHashValue = try Hash32(from: &reader)
+        case .blockAccessListHash: self.blockAccessListHashValue = try Hash32(from: &reader)
+        case .logsBloom: try reader.readHex(into: &self.logsBloom, count: 256)
+        case .miner: self.miner = try Address(from: &reader)
+        case .number: self.number = try reader.readLenientQuantity()
+        case .timestamp: self.timestamp = try reader.readLenientQuantity()
+        case .gasLimit: self.gasLimit = try reader.readLenientQuantity()
+        case .gasUsed: self.gasUsed = try reader.readLenientQuantity()
+        case .nonce: self.nonce = try reader.readLenientQuantity()
+        case .blobGasUsed: self.blobGasUsedValue = try reader.readLenientQuantity()
+        case .excessBlobGas: self.excessBlobGasValue = try reader.readLenientQuantity()
+        case .slotNumber: self.slotNumberValue = try reader.readLenientQuantity()
+        case .size: self.sizeValue = try reader.readLenientQuantity()
+        case .extraData: self.extraData = try Bytes(from: &reader)
+        // Numbers of one word are set without a look at `extra`, unless an earlier member of the same name is there.
+        case .difficulty:
+            if self.extra == nil, let word = reader.readUsualQuantity() {
+                self.difficultyWord = word
+            } else {
+                self.difficulty = try reader.readUInt256()
+            }
+        case .baseFeePerGas:
+            if self.extra == nil, let word = reader.readUsualQuantity() {
+                self.baseFeePerGasWord = word
+            } else {
+                self.baseFeePerGas = try reader.readUInt256()
+            }
+        case .totalDifficulty: self.totalDifficulty = try reader.readUInt256()
         }
-        return true
-    }
-
-    private mutating func readForkField(_ key: JSONString, from reader: inout JSONReader) throws(ValueError) -> Bool {
-        switch key {
-        case "baseFeePerGas":
-            if try reader.readNullIfPresent() { return true }
-            self.baseFeePerGas = try reader.readUInt256()
-        case "withdrawalsRoot":
-            if try reader.readNullIfPresent() { return true }
-            self.withdrawalsRoot = try reader.read(Hash32.self)
-        case "blobGasUsed":
-            if try reader.readNullIfPresent() { return true }
-            self.blobGasUsed = try reader.readLenientQuantity()
-        case "excessBlobGas":
-            if try reader.readNullIfPresent() { return true }
-            self.excessBlobGas = try reader.readLenientQuantity()
-        case "parentBeaconBlockRoot":
-            if try reader.readNullIfPresent() { return true }
-            self.parentBeaconBlockRoot = try reader.read(Hash32.self)
-        case "requestsHash":
-            if try reader.readNullIfPresent() { return true }
-            self.requestsHash = try reader.read(Hash32.self)
-        case "blockAccessListHash":
-            if try reader.readNullIfPresent() { return true }
-            self.blockAccessListHash = try reader.read(Hash32.self)
-        case "slotNumber":
-            if try reader.readNullIfPresent() { return true }
-            self.slotNumber = try reader.readLenientQuantity()
-        case "totalDifficulty":
-            if try reader.readNullIfPresent() { return true }
-            self.totalDifficulty = try reader.readUInt256()
-        case "size":
-            if try reader.readNullIfPresent() { return true }
-            self.size = try reader.readLenientQuantity()
-        default: return false
-        }
-        return true
+        self.present.insert(field.presence)
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -159,24 +88,31 @@ extension BlockHeader: JSONReadable, JSONWritable {
         writer.endObject()
     }
 
+    /// Whether to write a field that may be missing: where it was read, or has a value now.
+    private func writes(_ field: Presence, _ hasValue: Bool) -> Bool {
+        hasValue || self.present.contains(field)
+    }
+
     /// The members in geth's order, without the braces.
     func writeFields(to writer: inout JSONWriter) {
         let present = self.present
         writer.field("parentHash", self.parentHash)
-        if present.contains(.unclesHash) { writer.field("sha3Uncles", self.unclesHash) }
-        if present.contains(.miner) { writer.field("miner", self.miner) }
+        if self.writes(.unclesHash, !self.unclesHash.isZero) { writer.field("sha3Uncles", self.unclesHash) }
+        if self.writes(.miner, !self.miner.isZero) { writer.field("miner", self.miner) }
         writer.field("stateRoot", self.stateRoot)
-        if present.contains(.transactionsRoot) { writer.field("transactionsRoot", self.transactionsRoot) }
-        if present.contains(.receiptsRoot) { writer.field("receiptsRoot", self.receiptsRoot) }
-        if present.contains(.logsBloom) { writer.field("logsBloom", self.logsBloom) }
+        if self.writes(.transactionsRoot, !self.transactionsRoot.isZero) {
+            writer.field("transactionsRoot", self.transactionsRoot)
+        }
+        if self.writes(.receiptsRoot, !self.receiptsRoot.isZero) { writer.field("receiptsRoot", self.receiptsRoot) }
+        if self.writes(.logsBloom, !self.logsBloom.isEmpty) { writer.field("logsBloom", self.logsBloom) }
         if present.contains(.difficulty) { writer.field("difficulty", self.difficulty) }
-        writer.field("number", quantityOrNull: self.hasNumber ? self.number : nil)
+        writer.field("number", quantityOrNull: self.writes(.number, self.number != 0) ? self.number : nil)
         writer.field("gasLimit", quantity: self.gasLimit)
         writer.field("gasUsed", quantity: self.gasUsed)
         writer.field("timestamp", quantity: self.timestamp)
-        if present.contains(.extraData) { writer.field("extraData", self.extraData) }
-        if present.contains(.mixHash) { writer.field("mixHash", self.mixHash) }
-        if present.contains(.nonce) {
+        if self.writes(.extraData, !self.extraData.isEmpty) { writer.field("extraData", self.extraData) }
+        if self.writes(.mixHash, !self.mixHash.isZero) { writer.field("mixHash", self.mixHash) }
+        if self.writes(.nonce, self.nonce != 0) {
             writer.key("nonce")
             withUnsafeBytes(of: self.nonce.bigEndian) { writer.writeHex($0) }
         }
@@ -206,6 +142,12 @@ extension BlockHeader: Codable, CustomStringConvertible {
     public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
-    /// The header as JSON.
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }

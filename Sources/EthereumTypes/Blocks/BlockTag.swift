@@ -55,7 +55,9 @@ extension BlockTag: JSONReadable, JSONWritable {
 }
 
 extension BlockTag: Codable {
-    public init(from decoder: any Decoder) throws { self = try BlockTag(String(from: decoder)) }
+    public init(from decoder: any Decoder) throws {
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try BlockTag(text) }
+    }
     public func encode(to encoder: any Encoder) throws { try self.description.encode(to: encoder) }
 }
 

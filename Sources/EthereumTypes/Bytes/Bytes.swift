@@ -148,7 +148,7 @@ extension Bytes: ExpressibleByArrayLiteral {
 
 extension Bytes: Codable {
     public init(from decoder: any Decoder) throws {
-        self = try Bytes(String(from: decoder))
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try Bytes(text) }
     }
 
     public func encode(to encoder: any Encoder) throws {

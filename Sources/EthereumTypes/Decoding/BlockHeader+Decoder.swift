@@ -14,19 +14,23 @@ extension BlockHeader {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no header.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
-            var header = BlockHeader()
-            if let shape = self.shapes.current, header.fill(from: bytes, by: shape) {
-                self.shapes.hit()
-                return header
-            }
-            return try self.decodeUnusual(bytes)
+            var header = BlockHeader.empty()
+            if !self.decodeByShape(bytes, into: &header) { header = try self.decodeUnusual(bytes) }
+            return header
+        }
+
+        @inline(__always)
+        private mutating func decodeByShape(_ bytes: UnsafeRawBufferPointer, into header: inout BlockHeader) -> Bool {
+            guard let plan = self.shapes.plan, header.fill(from: bytes, by: plan) else { return false }
+            self.shapes.hit()
+            return true
         }
 
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
-            for (index, shape) in self.shapes.others.enumerated() {
-                var header = BlockHeader()
-                if header.fill(from: bytes, by: shape) {
+            for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
+                var header = BlockHeader.empty()
+                if header.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return header
                 }
@@ -42,16 +46,22 @@ extension BlockHeader {
     }
 
     /// The members of a header on the wire.
+    ///
+    /// In the order of the bits of `Presence`, so that a field's number is its bit's.
     enum Field: UInt8 {
-        case hash, parentHash, unclesHash, stateRoot, transactionsRoot, receiptsRoot, mixHash, logsBloom, miner
-        case number, timestamp, gasLimit, gasUsed, nonce, difficulty, extraData
-        case totalDifficulty, baseFeePerGas, withdrawalsRoot, blobGasUsed, excessBlobGas, parentBeaconBlockRoot
-        case requestsHash, blockAccessListHash, slotNumber, size
+        case hash, unclesHash, transactionsRoot, receiptsRoot, mixHash, logsBloom, miner, number, nonce, difficulty
+        case extraData, withdrawalsRoot, parentBeaconBlockRoot, requestsHash, blockAccessListHash, baseFeePerGas
+        case blobGasUsed, excessBlobGas, slotNumber, totalDifficulty, size, parentHash, stateRoot, gasLimit, gasUsed
+        case timestamp
+
+        /// The bit that says that the field is there.
+        @inline(__always)
+        var presence: Presence { Presence(rawValue: 1 &<< UInt32(self.rawValue)) }
 
         /// The field of a key, by its length first: at most three comparisons.
         @inline(__always)
         init?(_ key: JSONString) {
-            switch key.count {
+            switch key.hasEscapes ? key.unescaped().count : key.count {
             case 4 where key == "hash": self = .hash
             case 4 where key == "size": self = .size
             case 5 where key == "miner": self = .miner
@@ -82,21 +92,45 @@ extension BlockHeader {
             }
         }
 
+        /// The field of a key, which may be written with escapes.
+        @inline(__always)
+        static func of(_ key: JSONString) -> Field? {
+            key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
+        }
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
-            Field(key).map { ($0.rawValue, .hex) }
+            Field.of(key).map { ($0.rawValue, .hex) }
         }
     }
+
+    /// The same as `BlockHeader()`, whose members' empty values are all zero bits, in one copy: the memberwise form is built, copied
+    /// and copied again.
+    @inline(__always)
+    static func empty() -> BlockHeader { self.zeros.move() }
+
+    /// Zeroed memory of the type's size, never written: to move out of it reads it only, since no member of an empty value is
+    /// a reference. Hence safe to share.
+    nonisolated(unsafe) private static let zeros: UnsafeMutablePointer<BlockHeader> = {
+        let room = UnsafeMutablePointer<BlockHeader>.allocate(capacity: 1)
+        UnsafeMutableRawPointer(room).initializeMemory(
+            as: UInt8.self,
+            repeating: 0,
+            count: MemoryLayout<BlockHeader>.size
+        )
+        return room
+    }()
 
     /// Reads a header of this shape into an empty one; false where it does not fit, and the header then holds anything.
     ///
     /// Not inlined: into a caller's local value it would be copied on its way out.
     @inline(never)
-    private mutating func fill(from bytes: UnsafeRawBufferPointer, by shape: JSONShape) -> Bool {
-        var cursor = JSONShapeCursor(bytes, shape)
+    private mutating func fill(from bytes: UnsafeRawBufferPointer, by plan: JSONShape.Plan) -> Bool {
+        var cursor = JSONShapeCursor(bytes, plan)
         var present: Presence = []
-        for step in shape.steps {
+        for step in plan.steps {
             guard cursor.take(step) else { return false }
-            guard let field = Field(rawValue: step.field) else { break }
+            guard step.field <= Field.timestamp.rawValue else { break }
+            let field = unsafeBitCast(step.field, to: Field.self)
             switch field {
             case .hash: cursor.hash(into: &self.hash)
             case .parentHash: cursor.hash(into: &self.parentHash)
@@ -131,40 +165,5 @@ extension BlockHeader {
         }
         self.present = present
         return cursor.isAtEnd
-    }
-}
-
-extension BlockHeader.Field {
-    /// The bit that says that the field is there.
-    @inline(__always)
-    var presence: BlockHeader.Presence {
-        switch self {
-        case .hash: .hash
-        case .parentHash: .parentHash
-        case .unclesHash: .unclesHash
-        case .stateRoot: .stateRoot
-        case .transactionsRoot: .transactionsRoot
-        case .receiptsRoot: .receiptsRoot
-        case .mixHash: .mixHash
-        case .logsBloom: .logsBloom
-        case .miner: .miner
-        case .number: .number
-        case .timestamp: .timestamp
-        case .gasLimit: .gasLimit
-        case .gasUsed: .gasUsed
-        case .nonce: .nonce
-        case .difficulty: .difficulty
-        case .extraData: .extraData
-        case .totalDifficulty: .totalDifficulty
-        case .baseFeePerGas: .baseFeePerGas
-        case .withdrawalsRoot: .withdrawalsRoot
-        case .blobGasUsed: .blobGasUsed
-        case .excessBlobGas: .excessBlobGas
-        case .parentBeaconBlockRoot: .parentBeaconBlockRoot
-        case .requestsHash: .requestsHash
-        case .blockAccessListHash: .blockAccessListHash
-        case .slotNumber: .slotNumber
-        case .size: .size
-        }
     }
 }

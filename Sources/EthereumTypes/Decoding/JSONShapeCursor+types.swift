@@ -22,23 +22,25 @@ extension JSONShapeCursor {
             withUnsafeMutablePointer(to: &bytes.inline) { self.hex(into: $0, count: count) }
             bytes.length = count
         } else {
-            self.longBytes(into: &bytes, digits: digits)
+            // A copy, so that this cursor need not live in memory.
+            var cursor = self
+            bytes = cursor.longBytes(digits: digits)
+            self = cursor
         }
     }
 
     @inline(never)
-    private mutating func longBytes(into bytes: inout Bytes, digits: Int) {
+    private mutating func longBytes(digits: Int) -> Bytes {
         // An odd number leaves a digit where the quote should be, so that the message does not fit.
         var cursor = self
         let count = digits / 2
-        bytes = Bytes(
-            heap: [UInt8](unsafeUninitializedCapacity: max(1, count)) { buffer, initialized in
-                guard let target = buffer.baseAddress else { return }
-                cursor.hex(into: target, count: count)
-                initialized = cursor.fits ? count : 0
-            }
-        )
+        let heap = [UInt8](unsafeUninitializedCapacity: max(1, count)) { buffer, initialized in
+            guard let target = buffer.baseAddress else { return }
+            cursor.hex(into: target, count: count)
+            initialized = cursor.fits ? count : 0
+        }
         self = cursor
+        return cursor.fits ? Bytes(heap: heap) : Bytes()
     }
 
     /// Takes the digits up to the next quote as a number of at most 128 bits.

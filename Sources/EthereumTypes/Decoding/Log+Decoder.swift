@@ -14,19 +14,23 @@ extension Log {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no log.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
-            var log = Log()
-            if let shape = self.shapes.current, log.fill(from: bytes, by: shape) {
-                self.shapes.hit()
-                return log
-            }
-            return try self.decodeUnusual(bytes)
+            var log = Log.empty()
+            if !self.decodeByShape(bytes, into: &log) { log = try self.decodeUnusual(bytes) }
+            return log
+        }
+
+        @inline(__always)
+        private mutating func decodeByShape(_ bytes: UnsafeRawBufferPointer, into log: inout Log) -> Bool {
+            guard let plan = self.shapes.plan, log.fill(from: bytes, by: plan) else { return false }
+            self.shapes.hit()
+            return true
         }
 
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
-            for (index, shape) in self.shapes.others.enumerated() {
-                var log = Log()
-                if log.fill(from: bytes, by: shape) {
+            for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
+                var log = Log.empty()
+                if log.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return log
                 }
@@ -49,7 +53,7 @@ extension Log {
         /// The field of a key, by its length first: at most two comparisons.
         @inline(__always)
         init?(_ key: JSONString) {
-            switch key.count {
+            switch key.hasEscapes ? key.unescaped().count : key.count {
             case 4 where key == "data": self = .data
             case 6 where key == "topics": self = .topics
             case 7 where key == "address": self = .address
@@ -64,8 +68,14 @@ extension Log {
             }
         }
 
+        /// The field of a key, which may be written with escapes.
+        @inline(__always)
+        static func of(_ key: JSONString) -> Field? {
+            key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
+        }
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
-            guard let field = Field(key) else { return nil }
+            guard let field = Field.of(key) else { return nil }
             return switch field {
             case .topics: (field.rawValue, .hexArray)
             case .removed: (field.rawValue, .bool)
@@ -74,13 +84,26 @@ extension Log {
         }
     }
 
+    /// The same as `Log()`, whose members' empty values are all zero bits, in one copy: the memberwise form is built, copied
+    /// and copied again.
+    @inline(__always)
+    static func empty() -> Log { self.zeros.move() }
+
+    /// Zeroed memory of the type's size, never written: to move out of it reads it only, since no member of an empty value is
+    /// a reference. Hence safe to share.
+    nonisolated(unsafe) private static let zeros: UnsafeMutablePointer<Log> = {
+        let room = UnsafeMutablePointer<Log>.allocate(capacity: 1)
+        UnsafeMutableRawPointer(room).initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<Log>.size)
+        return room
+    }()
+
     /// Reads a log of this shape into an empty one; false where it does not fit, and the log then holds anything.
     ///
     /// Not inlined: into a caller's local value it would be copied on its way out.
     @inline(never)
-    private mutating func fill(from bytes: UnsafeRawBufferPointer, by shape: JSONShape) -> Bool {
-        var cursor = JSONShapeCursor(bytes, shape)
-        for step in shape.steps {
+    private mutating func fill(from bytes: UnsafeRawBufferPointer, by plan: JSONShape.Plan) -> Bool {
+        var cursor = JSONShapeCursor(bytes, plan)
+        for step in plan.steps {
             guard cursor.take(step) else { return false }
             switch Field(rawValue: step.field) {
             case .address: cursor.address(into: &self.address)

@@ -101,7 +101,7 @@ extension Hash32: CustomStringConvertible {
 
 extension Hash32: Codable {
     public init(from decoder: any Decoder) throws {
-        self = try Hash32(String(from: decoder))
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try Hash32(text) }
     }
 
     public func encode(to encoder: any Encoder) throws {

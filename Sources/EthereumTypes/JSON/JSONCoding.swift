@@ -4,7 +4,29 @@ import HeadstreamJSON
 /// where a type's JSON is described. For users' files and tests; what comes off the wire is read directly.
 enum JSONCoding {
     static func decode<Value: JSONReadable>(from decoder: any Decoder) throws -> Value {
-        try self.read(JSONValue(from: decoder))
+        let json = try JSONValue(from: decoder)
+        return try self.decode(from: decoder) { () throws(ValueError) in try self.read(json) }
+    }
+
+    /// A scalar's value from its text.
+    static func decodeText<Value>(
+        from decoder: any Decoder,
+        _ read: (String) throws(ValueError) -> Value
+    ) throws -> Value {
+        let text = try String(from: decoder)
+        return try self.decode(from: decoder) { () throws(ValueError) in try read(text) }
+    }
+
+    /// `Codable`'s own error with the place that it knows, and ours beneath.
+    private static func decode<Value>(
+        from decoder: any Decoder,
+        _ read: () throws(ValueError) -> Value
+    ) throws -> Value {
+        do throws(ValueError) { return try read() } catch {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: error.description, underlyingError: error)
+            )
+        }
     }
 
     static func encode(_ value: some JSONWritable, to encoder: any Encoder) throws {
@@ -17,10 +39,11 @@ enum JSONCoding {
         return try self.read(writer.bytes)
     }
 
-    static func value(of value: some JSONWritable) throws(ValueError) -> JSONValue {
+    static func value(of value: some JSONWritable) -> JSONValue {
         var writer = JSONWriter()
         value.write(to: &writer)
-        return try self.read(writer.bytes)
+        // What our writers write reads back.
+        return (try? self.read(writer.bytes)) ?? .null
     }
 
     static func text(of value: some JSONWritable) -> String {

@@ -36,6 +36,20 @@ extension JSONReader {
     }
 }
 
+extension JSONString {
+    /// Calls with the same string as it is written without escapes; nil where it cannot be.
+    @inline(never)
+    func withUnescaped<Result>(_ body: (JSONString) -> Result?) -> Result? {
+        var writer = JSONWriter()
+        writer.write(self.string)
+        return writer.bytes.withUnsafeBytes { bytes in
+            var reader = JSONReader(bytes)
+            guard let plain = try? reader.readRawString(), !plain.hasEscapes else { return nil }
+            return body(plain)
+        }
+    }
+}
+
 extension JSONWriter {
     mutating func field(_ name: StaticString, quantity value: UInt64?) {
         guard let value else { return }

@@ -3,12 +3,9 @@ package import HeadstreamJSON
 extension Hash32: JSONReadable, JSONWritable {
     package init(from reader: inout JSONReader) throws(ValueError) {
         self.init()
-        let result = withUnsafeMutableBytes(of: &self) { (bytes) -> ValueError? in
-            guard let base = bytes.baseAddress else { return nil }
-            do throws(ValueError) { try reader.readHex(into: base, count: 32) } catch { return error }
-            return nil
+        try withUnsafeMutablePointer(to: &self) { (bytes) throws(ValueError) in
+            try reader.readHex(into: bytes, count: 32)
         }
-        if let result { throw result }
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -19,12 +16,9 @@ extension Hash32: JSONReadable, JSONWritable {
 extension Address: JSONReadable, JSONWritable {
     package init(from reader: inout JSONReader) throws(ValueError) {
         self.init()
-        let result = withUnsafeMutableBytes(of: &self) { (bytes) -> ValueError? in
-            guard let base = bytes.baseAddress else { return nil }
-            do throws(ValueError) { try reader.readHex(into: base, count: 20) } catch { return error }
-            return nil
+        try withUnsafeMutablePointer(to: &self) { (bytes) throws(ValueError) in
+            try reader.readHex(into: bytes, count: 20)
         }
-        if let result { throw result }
     }
 
     package func write(to writer: inout JSONWriter) {
@@ -35,12 +29,9 @@ extension Address: JSONReadable, JSONWritable {
 extension Bloom: JSONReadable, JSONWritable {
     package init(from reader: inout JSONReader) throws(ValueError) {
         self.init()
-        let result = withUnsafeMutableBytes(of: &self) { (bytes) -> ValueError? in
-            guard let base = bytes.baseAddress else { return nil }
-            do throws(ValueError) { try reader.readHex(into: base, count: 256) } catch { return error }
-            return nil
+        try withUnsafeMutablePointer(to: &self) { (bytes) throws(ValueError) in
+            try reader.readHex(into: bytes, count: 256)
         }
-        if let result { throw result }
     }
 
     package func write(to writer: inout JSONWriter) {

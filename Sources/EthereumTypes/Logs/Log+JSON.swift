@@ -3,54 +3,49 @@ public import HeadstreamJSON
 extension Log: JSONReadable, JSONWritable {
     package init(from reader: inout JSONReader) throws(ValueError) {
         self.init()
-        var seen: UInt8 = 0
+        var seen: UInt16 = 0
         // Gathered apart: setting the shared box member by member would be quadratic.
-        var unknown = JSONObject()
+        var unknown: JSONObject?
         try reader.beginObject()
         while let key = try reader.nextKey() {
-            switch key {
-            case "address":
-                self.address = try reader.read()
-                seen |= 1
-            case "topics":
-                try self.readTopics(from: &reader)
-                seen |= 2
-            case "data":
-                self.data = try reader.read()
-                seen |= 4
-            default:
-                try self.readPlace(key, from: &reader, unknown: &unknown)
+            guard let field = Field.of(key) else {
+                unknown = unknown ?? JSONObject()
+                unknown?[key.string] = try JSONValue(from: &reader)
+                continue
             }
+            seen |= 1 &<< UInt16(field.rawValue)
+            try self.readField(field, from: &reader)
         }
-        if !unknown.isEmpty { self.unknownFields = unknown }
-        if seen & 1 == 0 { throw reader.missing("address") }
-        if seen & 2 == 0 { throw reader.missing("topics") }
-        if seen & 4 == 0 { throw reader.missing("data") }
+        if let unknown { self.unknownFields = unknown }
+        if seen & (1 &<< UInt16(Field.address.rawValue)) == 0 { throw reader.missing("address") }
+        if seen & (1 &<< UInt16(Field.topics.rawValue)) == 0 { throw reader.missing("topics") }
+        if seen & (1 &<< UInt16(Field.data.rawValue)) == 0 { throw reader.missing("data") }
     }
 
-    /// Reads what says where the log stands: null and absent are the same.
-    private mutating func readPlace(
-        _ key: JSONString,
-        from reader: inout JSONReader,
-        unknown: inout JSONObject
-    ) throws(ValueError) {
-        switch key {
-        case "blockNumber":
-            if try !reader.readNullIfPresent() { self.blockNumber = try reader.readLenientQuantity() }
-        case "transactionHash":
-            if try !reader.readNullIfPresent() { self.transactionHash = try reader.read() }
-        case "transactionIndex":
-            if try !reader.readNullIfPresent() { self.transactionIndex = try reader.readLenientQuantity() }
-        case "blockHash":
-            if try !reader.readNullIfPresent() { self.blockHash = try reader.read() }
-        case "blockTimestamp":
-            if try !reader.readNullIfPresent() { self.blockTimestamp = try reader.readLenientQuantity() }
-        case "logIndex":
-            if try !reader.readNullIfPresent() { self.logIndex = try reader.readLenientQuantity() }
-        case "removed":
-            if try !reader.readNullIfPresent() { self.removed = try reader.readBool() }
-        default:
-            unknown[key.string] = try reader.read()
+    /// Reads one member's value. For what says where the log stands, null and absent are the same.
+    private mutating func readField(_ field: Field, from reader: inout JSONReader) throws(ValueError) {
+        switch field {
+        case .address:
+            self.address = try Address(from: &reader)
+            return
+        case .topics:
+            try self.readTopics(from: &reader)
+            return
+        case .data:
+            self.data = try Bytes(from: &reader)
+            return
+        default: break
+        }
+        if try reader.readNullIfPresent() { return }
+        switch field {
+        case .address, .topics, .data: break
+        case .blockNumber: self.blockNumber = try reader.readLenientQuantity()
+        case .transactionHash: self.transactionHash = try Hash32(from: &reader)
+        case .transactionIndex: self.transactionIndex = try reader.readLenientQuantity()
+        case .blockHash: self.blockHash = try Hash32(from: &reader)
+        case .blockTimestamp: self.blockTimestamp = try reader.readLenientQuantity()
+        case .logIndex: self.logIndex = try reader.readLenientQuantity()
+        case .removed: self.removed = try reader.readBool()
         }
     }
 
@@ -59,10 +54,10 @@ extension Log: JSONReadable, JSONWritable {
         try reader.beginArray()
         while try reader.nextElement() {
             switch self.topicCount {
-            case 0: self.topic0 = try reader.read()
-            case 1: self.topic1 = try reader.read()
-            case 2: self.topic2 = try reader.read()
-            case 3: self.topic3 = try reader.read()
+            case 0: self.topic0 = try Hash32(from: &reader)
+            case 1: self.topic1 = try Hash32(from: &reader)
+            case 2: self.topic2 = try Hash32(from: &reader)
+            case 3: self.topic3 = try Hash32(from: &reader)
             default: throw reader.error("is a fifth topic; a log has at most 4", at: nil)
             }
             self.topicCount &+= 1
@@ -99,6 +94,12 @@ extension Log: Codable, CustomStringConvertible {
     public init(from decoder: any Swift.Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
-    /// The log as JSON.
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }

@@ -41,7 +41,7 @@ extension UInt256 {
                 let existing = position < 4 ? low[limb: position] : high[limb: position &- 4]
                 let (sum, first) = existing.addingReportingOverflow(product.low)
                 let (total, second) = sum.addingReportingOverflow(carry)
-                // At most 2^64 - 2 + 2 carries would be too much; the schoolbook bound keeps it below 2^64.
+                // Cannot overflow: (2^64 - 1)^2 + 2 (2^64 - 1) is 2^128 - 1.
                 carry = product.high &+ (first ? 1 : 0) &+ (second ? 1 : 0)
                 if position < 4 { low[limb: position] = total } else { high[limb: position &- 4] = total }
             }

@@ -94,7 +94,7 @@ extension UInt256: CustomStringConvertible {
 
 extension UInt256: Codable {
     public init(from decoder: any Decoder) throws {
-        self = try UInt256(String(from: decoder))
+        self = try JSONCoding.decodeText(from: decoder) { (text) throws(ValueError) in try UInt256(text) }
     }
 
     /// Encodes a hex quantity, as nodes do.

@@ -163,5 +163,12 @@ extension Receipt: Codable, CustomStringConvertible {
     public init(from decoder: any Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }

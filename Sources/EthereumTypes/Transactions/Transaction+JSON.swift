@@ -1,14 +1,14 @@
-package import HeadstreamJSON
+public import HeadstreamJSON
 
 extension Transaction: JSONReadable, JSONWritable {
     /// A transaction of a known type needs hash, sender, nonce, gas, value and input; one of another type only a hash:
     /// what it lacks reads as zero.
     package init(from reader: inout JSONReader) throws(ValueError) {
-        var required = Required()
+        var given: Required = []
         self.init(hash: .zero, kind: .legacy, nonce: 0, from: .zero, to: nil, gas: 0)
         try reader.beginObject()
         while let key = try reader.nextKey() {
-            if try self.readRequired(key, from: &reader, required: &required) { continue }
+            if try self.readRequired(key, from: &reader, given: &given) { continue }
             if try reader.readNullIfPresent() {
                 // A null of a field that is known reads as absent; of others it is kept.
                 if !Self.isKnown(key) { self.unknownFields[key.string] = .null }
@@ -18,51 +18,40 @@ extension Transaction: JSONReadable, JSONWritable {
             if try self.readPlace(key, from: &reader) { continue }
             self.unknownFields[key.string] = try reader.read()
         }
-        if !required.contains(.hash) { throw reader.missing("hash") }
+        self.lacking = Required.all.subtracting(given)
+        if !given.contains(.hash) { throw reader.missing("hash") }
         if case .unknown = self.kind { return }
-        if !required.contains(.from) { throw reader.missing("from") }
-        if !required.contains(.nonce) { throw reader.missing("nonce") }
-        if !required.contains(.gas) { throw reader.missing("gas") }
-        if !required.contains(.value) { throw reader.missing("value") }
-        if !required.contains(.input) { throw reader.missing("input") }
-    }
-
-    private struct Required: OptionSet {
-        var rawValue: UInt8
-        static let hash = Required(rawValue: 1)
-        static let from = Required(rawValue: 2)
-        static let nonce = Required(rawValue: 4)
-        static let gas = Required(rawValue: 8)
-        static let value = Required(rawValue: 16)
-        static let input = Required(rawValue: 32)
-
-        init(rawValue: UInt8 = 0) { self.rawValue = rawValue }
+        if !given.contains(.from) { throw reader.missing("from") }
+        if !given.contains(.nonce) { throw reader.missing("nonce") }
+        if !given.contains(.gas) { throw reader.missing("gas") }
+        if !given.contains(.value) { throw reader.missing("value") }
+        if !given.contains(.input) { throw reader.missing("input") }
     }
 
     private mutating func readRequired(
         _ key: JSONString,
         from reader: inout JSONReader,
-        required: inout Required
+        given: inout Required
     ) throws(ValueError) -> Bool {
         switch key {
         case "hash":
             self.hash = try reader.read()
-            required.insert(.hash)
+            given.insert(.hash)
         case "from":
             self.from = try reader.read()
-            required.insert(.from)
+            given.insert(.from)
         case "nonce":
             self.nonce = try reader.readLenientQuantity()
-            required.insert(.nonce)
+            given.insert(.nonce)
         case "gas":
             self.gas = try reader.readLenientQuantity()
-            required.insert(.gas)
+            given.insert(.gas)
         case "value":
             self.value = try reader.readUInt256()
-            required.insert(.value)
+            given.insert(.value)
         case "input":
             self.input = try reader.read()
-            required.insert(.input)
+            given.insert(.input)
         default: return false
         }
         return true
@@ -110,23 +99,28 @@ extension Transaction: JSONReadable, JSONWritable {
         return true
     }
 
+    /// Whether to write a field: where it was read, or has a value now.
+    private func writes(_ field: Required, _ hasValue: Bool) -> Bool {
+        hasValue || !self.lacking.contains(field)
+    }
+
     package func write(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.field("blockHash", self.blockHash)
         writer.field("blockNumber", quantityOrNull: self.blockNumber)
         writer.field("blockTimestamp", quantity: self.blockTimestamp)
-        writer.field("from", self.from)
-        writer.field("gas", quantity: self.gas)
+        if self.writes(.from, self.from != .zero) { writer.field("from", self.from) }
+        if self.writes(.gas, self.gas != 0) { writer.field("gas", quantity: self.gas) }
         writer.field("gasPrice", ifPresent: self.gasPrice)
         writer.field("maxFeePerGas", ifPresent: self.maxFeePerGas)
         writer.field("maxPriorityFeePerGas", ifPresent: self.maxPriorityFeePerGas)
         writer.field("maxFeePerBlobGas", ifPresent: self.maxFeePerBlobGas)
         writer.field("hash", self.hash)
-        writer.field("input", self.input)
-        writer.field("nonce", quantity: self.nonce)
+        if self.writes(.input, !self.input.isEmpty) { writer.field("input", self.input) }
+        if self.writes(.nonce, self.nonce != 0) { writer.field("nonce", quantity: self.nonce) }
         writer.field("to", self.to)
         writer.field("transactionIndex", quantityOrNull: self.transactionIndex)
-        writer.field("value", self.value)
+        if self.writes(.value, !self.value.isZero) { writer.field("value", self.value) }
         writer.field("type", quantity: self.kind.rawValue)
         writer.field("accessList", ifPresent: self.accessList)
         writer.field("chainId", quantity: self.chainID)
@@ -145,5 +139,12 @@ extension Transaction: Codable, CustomStringConvertible {
     public init(from decoder: any Decoder) throws { self = try JSONCoding.decode(from: decoder) }
     public func encode(to encoder: any Encoder) throws { try JSONCoding.encode(self, to: encoder) }
 
+    /// Reads the value from a node's JSON.
+    public init(json: JSONValue) throws(ValueError) { self = try JSONCoding.read(json) }
+
+    /// The value as a node writes it.
+    public var json: JSONValue { JSONCoding.value(of: self) }
+
+    /// The JSON as text.
     public var description: String { JSONCoding.text(of: self) }
 }

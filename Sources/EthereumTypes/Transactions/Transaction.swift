@@ -57,6 +57,23 @@ public struct Transaction: Hashable, Sendable {
     /// Members that are not fields of this type, as they were. Written again after the fields.
     public var unknownFields: JSONObject
 
+    /// Of the fields that every known type has, those that an unknown type came without.
+    package var lacking: Required = []
+
+    package struct Required: OptionSet, Hashable, Sendable {
+        package var rawValue: UInt8
+
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        package static let hash = Required(rawValue: 1 << 0)
+        package static let from = Required(rawValue: 1 << 1)
+        package static let nonce = Required(rawValue: 1 << 2)
+        package static let gas = Required(rawValue: 1 << 3)
+        package static let value = Required(rawValue: 1 << 4)
+        package static let input = Required(rawValue: 1 << 5)
+        package static let all: Required = [.hash, .from, .nonce, .gas, .value, .input]
+    }
+
     /// What a transaction is (EIP-2718).
     public enum Kind: Hashable, Sendable {
         /// Type 0, and from before there were types.

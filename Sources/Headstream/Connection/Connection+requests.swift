@@ -185,11 +185,14 @@ extension Connection {
     }
 
     private func scheduleRequestDeadline() {
-        guard let instant = self.inbound.processor.nextDeadline else { return }
+        let instant = self.inbound.processor.nextDeadline
         if let scheduled = self.requestDeadline {
-            guard instant < scheduled.instant else { return }
+            // A later deadline is found when the earlier one is due; none at all must not wake an idle loop.
+            if let instant, instant >= scheduled.instant { return }
             self.loop.cancel(scheduled.id)
+            self.requestDeadline = nil
         }
+        guard let instant else { return }
         let id = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
             self?.assumeIsolated { connection in
                 connection.requestDeadline = nil

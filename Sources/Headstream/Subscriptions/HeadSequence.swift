@@ -30,9 +30,10 @@ public struct HeadSequence: AsyncSequence, Sendable {
         let core: StreamCore<BlockHeader.Decoder>
 
         /// The next head; nil at the end, or when the task is cancelled.
-        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> BlockHeader?
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> BlockHeader?
         {
-            try await self.core.nextItem(isolation: isolation)
+            try await self.core.nextItem()
         }
     }
 
@@ -51,10 +52,10 @@ public struct HeadSequence: AsyncSequence, Sendable {
         public struct Iterator: AsyncIteratorProtocol {
             let core: StreamCore<BlockHeader.Decoder>
 
-            public mutating func next(
-                isolation: isolated (any Actor)? = #isolation
+            public nonisolated(nonsending) mutating func next(
+                isolation: (any Actor)? = #isolation
             ) async throws(Web3Error) -> SubscriptionUpdate<BlockHeader>? {
-                try await self.core.nextUpdate(isolation: isolation)
+                try await self.core.nextUpdate()
             }
         }
     }

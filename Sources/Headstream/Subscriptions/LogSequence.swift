@@ -30,8 +30,10 @@ public struct LogSequence: AsyncSequence, Sendable {
         let core: StreamCore<Log.Decoder>
 
         /// The next log; nil at the end, or when the task is cancelled.
-        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> Log? {
-            try await self.core.nextItem(isolation: isolation)
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> Log?
+        {
+            try await self.core.nextItem()
         }
     }
 
@@ -50,10 +52,10 @@ public struct LogSequence: AsyncSequence, Sendable {
         public struct Iterator: AsyncIteratorProtocol {
             let core: StreamCore<Log.Decoder>
 
-            public mutating func next(
-                isolation: isolated (any Actor)? = #isolation
+            public nonisolated(nonsending) mutating func next(
+                isolation: (any Actor)? = #isolation
             ) async throws(Web3Error) -> SubscriptionUpdate<Log>? {
-                try await self.core.nextUpdate(isolation: isolation)
+                try await self.core.nextUpdate()
             }
         }
     }

@@ -19,8 +19,10 @@ public struct NotificationSequence<Element: Decodable & Sendable>: AsyncSequence
     public struct Iterator: AsyncIteratorProtocol {
         let core: StreamCore<AnyNotificationDecoder<Element>>
 
-        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> Element? {
-            try await self.core.nextItem(isolation: isolation)
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> Element?
+        {
+            try await self.core.nextItem()
         }
     }
 
@@ -40,9 +42,9 @@ public struct NotificationSequence<Element: Decodable & Sendable>: AsyncSequence
 public struct UpdateIterator<Item: Sendable>: AsyncIteratorProtocol {
     let core: StreamCore<AnyNotificationDecoder<Item>>
 
-    public mutating func next(
-        isolation: isolated (any Actor)? = #isolation
+    public nonisolated(nonsending) mutating func next(
+        isolation: (any Actor)? = #isolation
     ) async throws(Web3Error) -> SubscriptionUpdate<Item>? {
-        try await self.core.nextUpdate(isolation: isolation)
+        try await self.core.nextUpdate()
     }
 }

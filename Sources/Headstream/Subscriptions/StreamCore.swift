@@ -4,7 +4,8 @@ import HeadstreamRPC
 /// to refill.
 ///
 /// It belongs to one iterator and so to one task at a time; it is no `Sendable`, and a second `next()` while one is
-/// suspended throws.
+/// suspended throws. Its functions run on their caller's executor, and so do the iterators' `next(isolation:)`: to switch
+/// executors for each element costs more than the element (Docs/Runtime.md).
 final class StreamCore<Decoder: NotificationDecoder> {
     private enum State {
         /// Cold: the subscription is made by the first `next()`.
@@ -52,17 +53,17 @@ final class StreamCore<Decoder: NotificationDecoder> {
 
     /// The next item. Losses are passed over; an item that cannot be read is thrown, and the stream goes on behind it.
     @inline(__always)
-    func nextItem(isolation: isolated (any Actor)?) async throws(Web3Error) -> Decoder.Element? {
+    func nextItem() async throws(Web3Error) -> Decoder.Element? {
         if self.credit > 0, let record = self.reader.next() {
             self.credit &-= 1
             return try self.decode(record)
         }
-        return try await self.refilledItem(isolation: isolation)
+        return try await self.refilledItem()
     }
 
     @inline(never)
-    private func refilledItem(isolation: isolated (any Actor)?) async throws(Web3Error) -> Decoder.Element? {
-        while try await self.prepare(isolation: isolation) {
+    private func refilledItem() async throws(Web3Error) -> Decoder.Element? {
+        while try await self.prepare() {
             _ = self.reader.takeLost()
             if let record = self.reader.next() { return try self.decode(record) }
         }
@@ -70,9 +71,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     }
 
     /// The next item or event.
-    func nextUpdate(
-        isolation: isolated (any Actor)?
-    ) async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
+    func nextUpdate() async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
         while true {
             if self.credit > 0 {
                 let lost = self.reader.takeLost()
@@ -86,7 +85,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
                     }
                 }
             }
-            guard try await self.prepare(isolation: isolation) else { return nil }
+            guard try await self.prepare() else { return nil }
         }
     }
 
@@ -104,7 +103,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Sees to it that there is something in hand, and credit to take it with.
     ///
     /// - Returns: whether there is; if not, the stream is over.
-    private func prepare(isolation: isolated (any Actor)?) async throws(Web3Error) -> Bool {
+    private func prepare() async throws(Web3Error) -> Bool {
         guard !self.isSuspended else {
             throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
         }

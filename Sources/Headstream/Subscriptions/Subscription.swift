@@ -49,9 +49,11 @@ public final class Subscription<Element: Decodable & Sendable>: AsyncSequence, S
         /// Absent where the subscription was already iterated.
         let core: StreamCore<AnyNotificationDecoder<Element>>?
 
-        public mutating func next(isolation: isolated (any Actor)? = #isolation) async throws(Web3Error) -> Element? {
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> Element?
+        {
             guard let core = self.core else { throw Subscription.takenTwice }
-            return try await core.nextItem(isolation: isolation)
+            return try await core.nextItem()
         }
     }
 
@@ -69,11 +71,11 @@ public final class Subscription<Element: Decodable & Sendable>: AsyncSequence, S
         public struct Iterator: AsyncIteratorProtocol {
             let core: StreamCore<AnyNotificationDecoder<Subscription.Element>>?
 
-            public mutating func next(
-                isolation: isolated (any Actor)? = #isolation
+            public nonisolated(nonsending) mutating func next(
+                isolation: (any Actor)? = #isolation
             ) async throws(Web3Error) -> SubscriptionUpdate<Subscription.Element>? {
                 guard let core = self.core else { throw Subscription.takenTwice }
-                return try await core.nextUpdate(isolation: isolation)
+                return try await core.nextUpdate()
             }
         }
     }

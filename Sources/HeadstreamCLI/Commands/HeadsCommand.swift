@@ -1,10 +1,26 @@
+import Headstream
+
 /// `headstream heads`.
 enum HeadsCommand {
     static let declaration = Command(
         "heads",
         summary: "Print the headers of new blocks as they come.",
         discussion: "Subscribes to newHeads and prints a line a block: number, age, gas used, base fee and hash.",
-        options: SharedOptions.source + [SharedOptions.count, SharedOptions.duration, SharedOptions.json],
-        footer: SharedOptions.exitCodes
+        options: SharedOptions.source + SharedOptions.stream,
+        footer: SharedOptions.footer
     )
+
+    static func run(_ run: Run) async throws {
+        try await run.withWeb3 { web3 in
+            if run.arguments[SharedOptions.json] {
+                let heads = web3.notifications(RawRequest(NewHeadsRequest()))
+                try await run.printStream(heads.updates, of: web3) { JSONLine.append($0.bytes, to: &$1) }
+            } else {
+                var table = HeadTable(style: .standardOutput())
+                try await run.printStream(web3.eth.newHeads().updates, of: web3) { head, lines in
+                    lines += Array(table.line(head, now: TableText.now()).utf8)
+                }
+            }
+        }
+    }
 }

@@ -1,3 +1,5 @@
+import Headstream
+
 /// `headstream logs`.
 enum LogsCommand {
     static let address = Option(
@@ -26,11 +28,53 @@ enum LogsCommand {
         "logs",
         summary: "Print logs that contracts emit, as they come.",
         discussion: "Subscribes to logs and prints a line a log: block, address, topics and data.",
-        options: SharedOptions.source + [
-            address, topic, event, SharedOptions.count, SharedOptions.duration, SharedOptions.json,
-        ],
-        footer: SharedOptions.exitCodes
+        options: SharedOptions.source + [address, topic, event] + SharedOptions.stream,
+        footer: SharedOptions.footer
     )
+
+    static func run(_ run: Run) async throws {
+        let filter = try self.filter(run.arguments)
+        try await run.withWeb3 { web3 in
+            if run.arguments[SharedOptions.json] {
+                let logs = web3.notifications(RawRequest(LogsRequest(filter)))
+                try await run.printStream(logs.updates, of: web3) { JSONLine.append($0.bytes, to: &$1) }
+            } else {
+                var table = LogTable(style: .standardOutput())
+                try await run.printStream(web3.eth.logs(filter).updates, of: web3) { log, lines in
+                    lines += Array(table.line(log).utf8)
+                }
+            }
+        }
+    }
+
+    /// The filter that the options describe.
+    ///
+    /// - Throws: `UsageError` for an event that is none, and for `--event` beside `--topic 0=…`.
+    static func filter(_ arguments: Arguments) throws(UsageError) -> LogFilter {
+        var places: [[Hash32]] = [[], [], [], []]
+        do throws(ValueError) {
+            for topic in arguments.all(self.topic) { places[topic.position].append(try Hash32(topic.hash)) }
+            if let event = arguments[self.event] {
+                guard places[0].isEmpty else {
+                    throw ValueError(reason: "--event is topic 0: give it or --topic 0=HASH")
+                }
+                places[0] = [try Hash32(eventSignature: event)]
+            }
+            var filter = LogFilter()
+            for address in arguments.all(self.address) { filter.addresses.append(try Address(address)) }
+            let count = (places.lastIndex { !$0.isEmpty } ?? -1) + 1
+            filter.topics = places.prefix(count).map { hashes in
+                switch hashes.count {
+                case 0: .any
+                case 1: .exactly(hashes[0])
+                default: .anyOf(hashes)
+                }
+            }
+            return filter
+        } catch {
+            throw UsageError(command: "headstream logs", message: TerminalText.line("\(error)"))
+        }
+    }
 }
 
 /// `--topic N=HASH`.

@@ -1,3 +1,4 @@
+import Headstream
 import HeadstreamTesting
 
 /// `headstream replay`.
@@ -13,6 +14,7 @@ enum ReplayCommand {
     )
     static let ipc = Option("ipc", "PATH", .file, help: "Serve on this Unix socket too.")
     static let strict = Flag("strict", help: "Answer only the recorded requests, in the recorded order.")
+    static let once = Flag("once", help: "End when a client was played the recording to its end.")
 
     static let declaration = Command(
         "replay",
@@ -20,9 +22,58 @@ enum ReplayCommand {
         discussion: """
             Listens on loopback and plays the node's side of a transcript. Requests are matched by method and \
             parameters; a request that was not recorded is answered with an error that names the nearest ones.
+
+            The endpoints go to stdout, a line each, once clients can connect.
             """,
-        options: [port, ipc, SharedOptions.speed, strict],
+        options: [port, ipc, SharedOptions.speed, strict, once],
         arguments: [file],
-        footer: SharedOptions.exitCodes
+        footer: SharedOptions.footer
     )
+
+    static func run(_ run: Run) async throws {
+        let transcript = try Transcript(contentsOf: run.arguments[self.file] ?? "")
+        let options = ReplayOptions(
+            speed: run.arguments[SharedOptions.speed] ?? .max,
+            isStrict: run.arguments[self.strict]
+        )
+        var transports: [TestNode.Transport] = [.webSocket(port: UInt16(clamping: run.arguments[self.port] ?? 0))]
+        if let path = run.arguments[self.ipc] { transports.append(.ipc(path: path)) }
+        var nodes: [TestNode] = []
+        do {
+            for transport in transports {
+                nodes.append(try await TestNode(replaying: transcript, options: options, on: transport))
+            }
+            let endpoints = nodes.map { "\($0.endpoint)\n" }.joined()
+            run.terminal.print { $0 += Array(endpoints.utf8) }
+            await self.serve(nodes, endsByItself: run.arguments[self.once])
+        } catch {
+            for node in nodes { await node.close() }
+            throw error
+        }
+        for node in nodes { await node.close() }
+        for node in nodes {
+            for problem in await node.problems {
+                run.terminal.report("headstream replay: \(TerminalText.line(problem))")
+            }
+        }
+    }
+
+    /// Returns when the task is cancelled, or when a recording was played to its end.
+    private static func serve(_ nodes: [TestNode], endsByItself: Bool) async {
+        let (ends, end) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            if endsByItself {
+                for node in nodes {
+                    group.addTask {
+                        // Also returns when the node is closed.
+                        await node.finished()
+                        end.yield()
+                    }
+                }
+            }
+            // Ends when the task is cancelled.
+            for await _ in ends { break }
+            for node in nodes { await node.close() }
+        }
+    }
 }

@@ -9,6 +9,6 @@ enum RootCommand {
         subcommands: [
             HeadsCommand.declaration, LogsCommand.declaration, CallCommand.declaration, ReplayCommand.declaration,
         ],
-        footer: SharedOptions.exitCodes
+        footer: SharedOptions.footer
     )
 }

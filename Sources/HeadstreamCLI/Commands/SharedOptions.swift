@@ -1,3 +1,4 @@
+import Headstream
 import HeadstreamTesting
 
 /// Options that several subcommands have, declared once.
@@ -24,19 +25,23 @@ enum SharedOptions {
         help: "How fast a transcript is played: recorded, a number (times faster), or max."
     )
     static let count = Option("count", short: "n", "N", .int(1...), help: "End after so many.")
-    static let duration = Option("for", "TIME", .duration, help: "End after so long: 500ms, 10s, 2m, 1h.")
+    static let duration = Option("for", "TIME", .duration, help: "End so long after connecting: 500ms, 10s, 2m, 1h.")
     static let json = Flag("json", help: "One JSON object a line, in the node's own shape, flushed per line.")
+
+    static let whenFull = Option(
+        "when-full",
+        "POLICY",
+        ValueType<BufferPolicy>.choice([("wait", .suspendReading), ("drop", .dropOldest), ("fail", .fail)]),
+        default: (text: "wait", value: .suspendReading),
+        help: "If the output is slower than the node: wait lets the node wait, drop loses the oldest, fail ends."
+    )
 
     /// Where the answers come from.
     static let source: [any OptionDeclaration] = [url, replay, speed]
+    /// How much of a stream is printed, and how.
+    static let stream: [any OptionDeclaration] = [count, duration, json, whenFull]
 
-    static let exitCodes = """
-        Exit codes:
-          0    all went well
-          1    the node or the connection failed; the reason is on stderr
-          64   the command line was wrong
-          130  ended by Ctrl-C
-        """
+    static let footer = ExitCode.help
 }
 
 extension ValueType<ReplaySpeed> {

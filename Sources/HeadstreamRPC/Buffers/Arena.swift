@@ -11,6 +11,10 @@ package struct Arena: ~Copyable, Sendable {
     package static let headerSize = 4
     /// The capacity of the first block.
     static let firstCapacity = 1024
+    /// Blocks of up to so many bytes are kept however little they are used.
+    private static let modestCapacity = 1 << 18
+    /// A larger block is given back after so many rounds of little use.
+    private static let patience = 32
 
     /// `nonisolated(unsafe)`: the block belongs to this value alone, and this value to one owner at a time.
     private nonisolated(unsafe) var base: UnsafeMutableRawPointer?
@@ -23,6 +27,8 @@ package struct Arena: ~Copyable, Sendable {
     /// Where the records that begin at `head` end, when the ring has wrapped (`tail <= head`, `count > 0`).
     private var wrap = 0
     private var isWrapped = false
+    /// How many rounds in a row used less than an eighth of the block.
+    private var idleRounds = 0
     /// The records held.
     package private(set) var count = 0
     /// The bytes that the records take, headers and rounding counted.
@@ -187,9 +193,12 @@ package struct Arena: ~Copyable, Sendable {
         UInt64(self.count) &+ self.lost
     }
 
-    /// Whether the block is large (over 1 MiB) and was hardly used since it was last emptied.
-    package var isOversized: Bool {
-        self.capacity > 1 << 20 && !self.isWrapped && self.tail < self.capacity / 8
+    /// Forgets everything, and gives a large block back that was hardly used again and again: the memory of a burst goes,
+    /// the block that a steady stream needs stays.
+    package mutating func recycle() {
+        let isHardlyUsed = !self.isWrapped && self.tail < self.capacity / 8
+        self.idleRounds = isHardlyUsed ? self.idleRounds + 1 : 0
+        self.removeAll(keeping: self.idleRounds > Self.patience ? Self.modestCapacity : .max)
     }
 
     /// Forgets everything; the block stays unless it is larger than `keeping` bytes.
@@ -204,6 +213,7 @@ package struct Arena: ~Copyable, Sendable {
             self.base?.deallocate()
             self.base = nil
             self.capacity = 0
+            self.idleRounds = 0
         }
     }
 }

@@ -12,11 +12,12 @@ enum Descriptor {
 
     /// Returns the descriptor of the next connection, or -1 with `errno`.
     static func accept(_ listener: Int32) -> Int32 {
-        accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+        headstream_accept(listener)
     }
 
     /// Small frames go out at once (`TCP_NODELAY`), and a peer that acknowledges nothing for 30 s is gone
-    /// (`TCP_USER_TIMEOUT`, RFC 5482); the system's own patience is a quarter of an hour.
+    /// (`TCP_USER_TIMEOUT`, RFC 5482); the system's own patience is a quarter of an hour. On Linux that holds for a peer
+    /// too that answers but reads nothing for 30 s while there are bytes to send.
     static func setTCPOptions(_ descriptor: Int32) {
         self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         self.set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 30_000)

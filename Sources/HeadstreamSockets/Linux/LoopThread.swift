@@ -47,7 +47,7 @@ enum LoopThread {
             start.release()
             return nil
         }
-        if !detached { pthread_setname_np(thread, String(name.prefix(15))) }
+        if !detached { headstream_name_thread(thread, String(decoding: name.utf8.prefix(15), as: UTF8.self)) }
         return UInt(thread)
     }
 

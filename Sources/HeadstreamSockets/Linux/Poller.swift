@@ -10,12 +10,12 @@ struct Readiness: OptionSet {
         self.rawValue = rawValue
     }
 
-    static let readable = Self(rawValue: EPOLLIN.rawValue)
-    static let writable = Self(rawValue: EPOLLOUT.rawValue)
+    static let readable = Self(rawValue: headstream_readable)
+    static let writable = Self(rawValue: headstream_writable)
     /// The peer will send no more. Told only where it was asked for.
-    static let peerFinished = Self(rawValue: EPOLLRDHUP.rawValue)
+    static let peerFinished = Self(rawValue: headstream_peer_finished)
     /// An error, or both directions are shut. Told always: epoll cannot mask it.
-    static let broken = Self(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
+    static let broken = Self(rawValue: headstream_error | headstream_hang_up)
 }
 
 /// Waits for descriptors, for a wake-up and for one instant: epoll, an eventfd and a timerfd.
@@ -35,27 +35,26 @@ final class Poller {
     private let epoll: Int32
     private let eventDescriptor: Int32
     private let timerDescriptor: Int32
-    private let events: UnsafeMutablePointer<epoll_event>
-    private static let capacity: Int32 = 256
+    /// As many as ``CHeadstreamLinux`` takes out of the kernel at once.
+    private static let capacity = 256
+    private let events: UnsafeMutablePointer<headstream_event>
     /// Token of the eventfd and the timerfd, of which only the wake-up matters.
     private static let ownToken = UInt64.max
 
     init() throws(SocketError) {
-        self.epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-        self.eventDescriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-        self.timerDescriptor = timerfd_create(CLOCK_BOOTTIME, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
-        self.events = .allocate(capacity: Int(Self.capacity))
-        self.events.initialize(repeating: epoll_event(), count: Int(Self.capacity))
+        self.epoll = headstream_epoll_create()
+        self.eventDescriptor = headstream_eventfd_create()
+        self.timerDescriptor = headstream_timer_create()
+        let code = errno
+        self.events = .allocate(capacity: Self.capacity)
+        self.events.initialize(repeating: headstream_event(), count: Self.capacity)
         guard self.epoll >= 0, self.eventDescriptor >= 0, self.timerDescriptor >= 0 else {
-            throw SocketError(systemError: errno, "cannot start an event loop")
+            throw SocketError(systemError: code, "cannot start an event loop")
         }
+        let edges = headstream_readable | headstream_edge
         for descriptor in [self.eventDescriptor, self.timerDescriptor] {
-            var event = epoll_event()
-            event.events = EPOLLIN.rawValue | EPOLLET.rawValue
-            event.data.u64 = Self.ownToken
-            guard epoll_ctl(self.epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
-                throw SocketError(systemError: errno, "cannot start an event loop")
-            }
+            let code = headstream_epoll_change(self.epoll, headstream_add, descriptor, edges, Self.ownToken)
+            if code != 0 { throw SocketError(systemError: code, "cannot start an event loop") }
         }
     }
 
@@ -68,9 +67,7 @@ final class Poller {
 
     /// The clock of ``arm(at:)``, in nanoseconds; it counts the time the machine was suspended.
     static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_BOOTTIME, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+        headstream_now()
     }
 
     /// Ends a wait that is going on, or the next one. From any thread.
@@ -82,26 +79,21 @@ final class Poller {
 
     /// Sets the one instant at which a wait ends. One in the past ends it at once.
     func arm(at nanoseconds: UInt64) {
-        // Zero would disarm; the seconds are a signed number.
-        let bounded = min(max(nanoseconds, 1), UInt64(Int64.max))
-        var value = itimerspec()
-        value.it_value.tv_sec = Int(bounded / 1_000_000_000)
-        value.it_value.tv_nsec = Int(bounded % 1_000_000_000)
-        timerfd_settime(self.timerDescriptor, Int32(TFD_TIMER_ABSTIME), &value, nil)
+        headstream_timer_set(self.timerDescriptor, nanoseconds)
     }
 
     /// Waits until something is ready, or only looks. Returns how many events ``event(_:)`` holds; the wake-up and the
     /// instant are not among them.
     func wait(blocking: Bool) -> Int {
-        let count = epoll_wait(self.epoll, self.events, Self.capacity, blocking ? -1 : 0)
-        return max(0, Int(count))
+        // Interrupted by a signal, it is as if nothing were ready.
+        max(0, Int(headstream_epoll_wait(self.epoll, self.events, blocking ? 1 : 0)))
     }
 
     /// Event `index` of the last wait; nil for the wake-up and the instant.
     func event(_ index: Int) -> Event? {
         let event = self.events[index]
-        if event.data.u64 == Self.ownToken { return nil }
-        return Event(token: event.data.u64, readiness: Readiness(rawValue: event.events))
+        if event.token == Self.ownToken { return nil }
+        return Event(token: event.token, readiness: Readiness(rawValue: event.readiness))
     }
 
     /// Changes what `descriptor` is waited for. An empty set takes it out, because its errors could not be masked.
@@ -109,11 +101,8 @@ final class Poller {
     @discardableResult
     func change(_ descriptor: Int32, from old: Readiness, to new: Readiness, token: UInt64) -> Int32 {
         if old == new { return 0 }
-        let operation = old.isEmpty ? EPOLL_CTL_ADD : new.isEmpty ? EPOLL_CTL_DEL : EPOLL_CTL_MOD
-        var event = epoll_event()
-        event.events = new.rawValue
-        event.data.u64 = token
-        return epoll_ctl(self.epoll, operation, descriptor, &event) == 0 ? 0 : errno
+        let change = old.isEmpty ? headstream_add : new.isEmpty ? headstream_remove : headstream_modify
+        return headstream_epoll_change(self.epoll, change, descriptor, new.rawValue, token)
     }
 }
 #endif

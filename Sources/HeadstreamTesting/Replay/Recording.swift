@@ -75,7 +75,12 @@ struct Recording {
     /// The connection each item belongs to, counted from 0.
     var connections: [Int] = []
     var calls: [Call] = []
-    var callsByKey: [String: [Int]] = [:]
+    /// Every key that occurs.
+    var keys: Set<String> = []
+    /// For each key its calls that have an answer, in order.
+    var answeredByKey: [String: [Int]] = [:]
+    /// Every method that occurs.
+    var methods: Set<String> = []
     var lanes: [Lane] = []
     var lanesByKey: [String: [Int]] = [:]
     /// For each place the first item from there on that is played.
@@ -91,7 +96,9 @@ struct Recording {
 
         self.callsOfConnection = Array(repeating: [], count: (self.connections.last ?? 0) + 1)
         for (index, call) in self.calls.enumerated() {
-            self.callsByKey[call.key, default: []].append(index)
+            self.keys.insert(call.key)
+            self.methods.insert(call.method)
+            if call.answer != nil { self.answeredByKey[call.key, default: []].append(index) }
             self.callsOfConnection[call.connection].append(index)
         }
         self.nextPlayed = Array(repeating: self.items.count - 1, count: self.items.count + 1)

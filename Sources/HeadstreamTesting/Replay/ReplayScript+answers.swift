@@ -21,6 +21,7 @@ extension ReplayScript {
         let key = Recording.foreignKey(message.bytes)
         self.asked.insert(key)
         if let call = self.take(key) { return self.recording.calls[call].answer.map { [$0.bytes] } ?? [] }
+        if !self.options.isStrict, self.recording.keys.contains(key) { return [] }
         guard let elements = message.elements else {
             return [
                 Self.error(id: "null", code: -32700, "the message is not JSON-RPC, and the transcript does not hold it")
@@ -44,9 +45,7 @@ extension ReplayScript {
         guard !self.options.isStrict else { return nil }
         let keys = elements.map { Self.key(of: $0, in: message) }
         let batch = Recording.batchKey(keys)
-        guard self.recording.callsByKey[batch]?.contains(where: { self.recording.calls[$0].answer != nil }) == true,
-            let call = self.take(batch)
-        else { return nil }
+        guard let call = self.take(batch) else { return nil }
         for key in keys { self.asked.insert(key) }
         return self.recording.calls[call].answer?.bytes
     }
@@ -72,9 +71,11 @@ extension ReplayScript {
             return self.unsubscribe(place, method: method, id: id, recorded: self.passNext())
         }
         guard let call = self.take(key) else {
+            // Asked for in the recording too, and never answered there.
+            if !self.options.isStrict, self.recording.keys.contains(key) { return nil }
             let text = self.missing(method, CanonicalParameters.text(element.params.map { message[$0] }))
             if self.problems.count < 100 { self.problems.append(text) }
-            let isKnown = self.recording.calls.contains { $0.method == method }
+            let isKnown = self.recording.methods.contains(method)
             return id.map { Self.error(id: $0, code: isKnown ? -32602 : -32601, text) }
         }
         guard let answer = self.recording.calls[call].answer else { return nil }
@@ -93,7 +94,7 @@ extension ReplayScript {
     /// Which of the recorded requests with a key is meant now, and moves the point past it if it lies ahead.
     ///
     /// The next one that was made before the node does something by itself; else the last one that lies behind; else
-    /// the first. One with an answer is preferred; nil if the key was never recorded.
+    /// the first. nil if none was recorded with an answer.
     private mutating func take(_ key: String) -> Int? {
         if self.options.isStrict {
             guard self.nextCall < self.recording.calls.count, self.recording.calls[self.nextCall].key == key else {
@@ -101,19 +102,23 @@ extension ReplayScript {
             }
             return self.passNext()
         }
-        guard let all = self.recording.callsByKey[key] else { return nil }
-        let answered = all.filter { self.recording.calls[$0].answer != nil }
-        guard !answered.isEmpty else { return all.first }
-        let limit = self.recording.nextPlayed[self.cursor]
-        if let next = answered.first(where: { index in
-            let item = self.recording.calls[index].item
-            return item >= self.cursor && item < limit
-        }) {
-            // A batch is one item with several calls: the point stays on it until another item is asked for.
-            self.cursor = max(self.cursor, self.recording.calls[next].item + (self.isAlone(next) ? 1 : 0))
-            return next
+        guard let answered = self.recording.answeredByKey[key] else { return nil }
+        // The first that does not lie behind the point, by bisection: a session may poll a method ten thousand times.
+        var (low, high) = (0, answered.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.recording.calls[answered[middle]].item < self.cursor { low = middle + 1 } else { high = middle }
         }
-        return answered.last { self.recording.calls[$0].item < self.cursor } ?? answered.first
+        if low < answered.count {
+            let next = answered[low]
+            let item = self.recording.calls[next].item
+            if item < self.recording.nextPlayed[self.cursor] {
+                // A batch is one item with several calls: the point stays on it until another item is asked for.
+                self.cursor = max(self.cursor, item + (self.isAlone(next) ? 1 : 0))
+                return next
+            }
+        }
+        return low > 0 ? answered[low - 1] : answered.first
     }
 
     private func isAlone(_ call: Int) -> Bool {

@@ -62,6 +62,8 @@ package struct ReplayScript: Sendable {
     var hasSubscribed = false
     /// The keys asked for while the recording stood in its present connection.
     var asked: Set<String> = []
+    /// How many of that connection's calls, from its first, are known to be among them.
+    private var askedCount = 0
     /// Which real time stands for which recorded time.
     private var anchor: (instant: LoopInstant, time: Duration)?
     /// Whether the item at the cursor waited for the client, so that it is due at once when it may go.
@@ -109,6 +111,7 @@ package struct ReplayScript: Sendable {
         if case .open = self.recording.items[next] {
             self.cursor = next + 1
             self.asked = []
+            self.askedCount = 0
             self.anchor = (now, self.recording.times[next])
             self.nextCall = self.recording.calls.firstIndex { $0.item > next } ?? self.recording.calls.count
         } else {
@@ -215,7 +218,7 @@ extension ReplayScript {
         case settling(LoopInstant)
     }
 
-    private func gate(at place: Int, now: LoopInstant) -> Gate {
+    private mutating func gate(at place: Int, now: LoopInstant) -> Gate {
         switch self.recording.items[place] {
         case .open: return .held
         case .finish where self.isOver(place): return .open
@@ -283,11 +286,14 @@ extension ReplayScript {
     }
 
     /// Whether every request recorded in this connection before `place` was made, in whatever order.
-    private func hasAskedEverything(before place: Int) -> Bool {
-        self.recording.callsOfConnection[self.recording.connections[place]].allSatisfy { index in
-            let call = self.recording.calls[index]
-            return call.item > place || call.isBatch || self.asked.contains(call.key)
+    private mutating func hasAskedEverything(before place: Int) -> Bool {
+        let calls = self.recording.callsOfConnection[self.recording.connections[place]]
+        while self.askedCount < calls.count {
+            let call = self.recording.calls[calls[self.askedCount]]
+            guard call.item < place, call.isBatch || self.asked.contains(call.key) else { return call.item > place }
+            self.askedCount += 1
         }
+        return true
     }
 
     /// When an item is due; nil for at once. What waited for the client is due when it may go, and the recording's

@@ -32,6 +32,8 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
     private var ending: (reason: ChannelEnd, arrives: UInt64)?
     /// What the delegate left of the last call.
     private var leftover: [UInt8] = []
+    /// The delegate stopped reading with bytes left: it gets them again when it reads on, without new ones.
+    private var leftoverAwaitsReading = false
 
     private var isOpen = false
     private var opening = false
@@ -98,6 +100,7 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
         self.inboundHead = 0
         self.inboundCount = 0
         self.leftover = []
+        self.leftoverAwaitsReading = false
         self.ending = nil
         self.opening = false
         self.drained = false
@@ -215,7 +218,8 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
 
     var hasWork: Bool {
         guard !self.isClosed, self.delegate != nil else { return false }
-        return self.opening || self.drained || (self.isReading && (self.hasBytes || self.hasEnded))
+        return self.opening || self.drained
+            || (self.isReading && (self.leftoverAwaitsReading || self.hasBytes || self.hasEnded))
     }
 
     func step() -> String {
@@ -230,11 +234,16 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
             delegate.channelDrained(self)
             return "drained"
         }
-        if self.hasBytes { return self.deliver(to: delegate) }
+        if self.hasBytes || self.leftoverAwaitsReading { return self.deliver(to: delegate) }
         guard let ending = self.ending else { return "nothing" }
         self.ending = nil
         self.delegate = nil
-        if case .failed = ending.reason { self.forget() }
+        if case .endOfStream = ending.reason {
+            // As on a socket: what was written so far goes out as far as there is room, then this end is over too.
+            self.handOver()
+            if let peer = self.peer, !self.endSent, !self.isSilent { peer.ends(.endOfStream, at: self.arrival) }
+        }
+        self.forget()
         delegate.channelEnded(self, ending.reason)
         return "ended"
     }
@@ -272,6 +281,7 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
             delegate.channel(self, received: UnsafeMutableRawBufferPointer(rebasing: bytes[..<total]))
         }
         if !self.isClosed { self.leftover = Array(buffer[min(max(done, 0), total)..<total]) }
+        self.leftoverAwaitsReading = !self.isReading && !self.leftover.isEmpty
         return "received \(count)"
     }
 

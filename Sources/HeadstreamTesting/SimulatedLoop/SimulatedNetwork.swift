@@ -150,6 +150,7 @@ final class SimulatedNetwork {
         self.channels = []
         self.writers = []
         self.listeners = [:]
+        self.faults = { _, _ in LinkFaults() }
         self.connecting.removeAll()
     }
 }

@@ -1,5 +1,5 @@
 extension Transcript {
-    /// The text form. What was parsed comes out byte for byte, save for line ends, empty lines and the spacing of times.
+    /// The text form. What was parsed comes out byte for byte, save for line ends, empty lines and how times are spaced.
     public var text: [UInt8] {
         var bytes: [UInt8] = []
         for entry in self.entries { entry.append(to: &bytes) }

@@ -1,0 +1,105 @@
+import Glibc
+import Headstream
+import HeadstreamSockets
+import HeadstreamTesting
+
+/// One run of a subcommand, on the event loop.
+struct Run: Sendable {
+    /// The subcommand's name.
+    let name: String
+    let arguments: Arguments
+    let terminal: Terminal
+    let stop: StopSignal
+
+    /// Runs the subcommand.
+    ///
+    /// - Returns: the exit code.
+    func perform() async -> Int32 {
+        do {
+            switch self.name {
+            case "heads": try await HeadsCommand.run(self)
+            case "logs": try await LogsCommand.run(self)
+            case "call": try await CallCommand.run(self)
+            default: try await ReplayCommand.run(self)
+            }
+        } catch {
+            // What was cancelled ends with an error too; then the reason for it counts.
+            guard self.stop.reason == nil else { return self.interrupted() }
+            if let told = error as? ToldError { return told.code }
+            let (code, text) = ExitCode.outcome(of: error)
+            self.terminal.report(error is UsageError ? text : "headstream \(self.name): \(text)")
+            return code
+        }
+        return self.interrupted()
+    }
+
+    private func interrupted() -> Int32 {
+        switch self.stop.reason {
+        case .signal(let number): ExitCode.signal(number)
+        case .outputFailed(let number): Self.outputFailed(number, self.name)
+        case nil, .durationReached, .outputClosed: ExitCode.success
+        }
+    }
+
+    /// Tells why the output cannot be written.
+    static func outputFailed(_ number: Int32, _ name: String) -> Int32 {
+        Program.complain("headstream \(name): the output cannot be written: \(String(cString: strerror(number)))")
+        return ExitCode.outputFailed
+    }
+
+    // MARK: The node
+
+    /// Connects to the node that the command line names, or to one that plays a transcript, and closes behind `body`.
+    func withWeb3(_ body: (Web3) async throws -> Void) async throws {
+        var configuration = Configuration()
+        // Ctrl-C is not to wait long for a node that does not answer.
+        configuration.closeTimeout = .seconds(1)
+        configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
+        configuration.userAgent = "headstream-cli/\(Web3.version)"
+        if let file = self.arguments[SharedOptions.replay] {
+            let transcript = try Transcript(contentsOf: file)
+            let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)
+            try await withReplay(of: transcript, options: options, configuration: configuration) { web3, node in
+                self.terminal.status?.connected(to: "replay on \(node.endpoint)", unit: self.name)
+                self.scheduleEnd()
+                try await body(web3)
+            }
+        } else {
+            guard let url = self.arguments[SharedOptions.url] else {
+                throw UsageError(
+                    command: "headstream \(self.name)",
+                    message: "the node is missing: give --url, set HEADSTREAM_URL, or play a transcript with --replay"
+                )
+            }
+            let endpoint = try Self.endpoint(url)
+            try await Web3.withConnection(to: endpoint, configuration: configuration) { web3 in
+                self.terminal.status?.connected(to: TerminalText.line("\(endpoint)"), unit: self.name)
+                self.scheduleEnd()
+                try await body(web3)
+            }
+        }
+    }
+
+    /// The node's endpoint; also by a path that a shell would have made absolute, but not behind `--url=`.
+    static func endpoint(_ text: String, home: String? = Run.home) throws(Web3Error) -> Endpoint {
+        if text.hasPrefix("../") { return .ipc(text) }
+        if text.hasPrefix("~/"), let home { return .ipc(home + text.dropFirst()) }
+        return try Endpoint(text)
+    }
+
+    private static var home: String? { getenv("HOME").map { String(cString: $0) } }
+
+    /// `--for`, counted from the connection on: how long that takes is the node's matter.
+    private func scheduleEnd() {
+        guard let duration = self.arguments[SharedOptions.duration] else { return }
+        let loop = EventLoop.shared
+        loop.execute {
+            _ = loop.schedule(at: loop.now.advanced(by: duration)) { self.stop.stop(.durationReached) }
+        }
+    }
+}
+
+/// Ends the run with a code for what was told already.
+struct ToldError: Error {
+    let code: Int32
+}
