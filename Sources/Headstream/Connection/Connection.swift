@@ -38,7 +38,6 @@ actor Connection {
     var pongs = PongPolicy()
     /// A look at the pongs that wait is queued.
     var looksAfterPongs = false
-    var masks: MaskKeys
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
     var metrics = Metrics()
@@ -64,7 +63,6 @@ actor Connection {
             maxMessageSize: configuration.maxMessageSize,
             processor: RequestProcessor(limits: configuration.limits, ids: ids, seed: 0)
         )
-        self.masks = MaskKeys { bytes in loop.fillRandom(bytes) }
     }
 
     /// Runs `body` on the loop soon, from any thread.
