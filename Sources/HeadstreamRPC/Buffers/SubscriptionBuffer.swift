@@ -28,10 +28,19 @@ package final class SubscriptionBuffer: Sendable {
         case ended(End)
     }
 
+    private final class SuspendedConsumer: Sendable {
+        let continuation: CheckedContinuation<Void, Never>
+
+        init(_ continuation: CheckedContinuation<Void, Never>) {
+            self.continuation = continuation
+        }
+    }
+
     private struct Shared: ~Copyable {
         /// Absent while the loop has it.
         var filling: Arena?
-        var waiter: CheckedContinuation<Void, Never>?
+        /// In a box: a continuation's layout is not known here, and would cost each lock operation dear.
+        var waiter: SuspendedConsumer?
         var end: End?
         var isPausing = false
     }
@@ -63,25 +72,27 @@ package final class SubscriptionBuffer: Sendable {
     /// Puts the filled arena back and returns the consumer that waits for it, to be resumed without the lock.
     package func publish(_ arena: consuming Arena, isPausing: Bool) -> CheckedContinuation<Void, Never>? {
         var arena: Arena? = consume arena
-        return self.shared.withLock { shared in
+        let consumer: SuspendedConsumer? = self.shared.withLock { shared in
             swap(&arena, &shared.filling)
             shared.isPausing = shared.isPausing || isPausing
             let waiter = shared.waiter
             shared.waiter = nil
             return waiter
         }
+        return consumer?.continuation
     }
 
     /// Ends the stream behind what is buffered; the first end counts. From any thread.
     ///
     /// - Returns: the consumer that waits, to be resumed without the lock.
     package func finish(_ end: End) -> CheckedContinuation<Void, Never>? {
-        self.shared.withLock { shared in
+        let consumer: SuspendedConsumer? = self.shared.withLock { shared in
             if shared.end == nil { shared.end = end }
             let waiter = shared.waiter
             shared.waiter = nil
             return waiter
         }
+        return consumer?.continuation
     }
 
     /// Whether the consumer has yet to drain what made the loop stop reading.
@@ -122,17 +133,18 @@ package final class SubscriptionBuffer: Sendable {
     package func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-                let resumed: (CheckedContinuation<Void, Never>?) = self.shared.withLock { shared in
+                let consumer = SuspendedConsumer(continuation)
+                let resumed: SuspendedConsumer? = self.shared.withLock { shared in
                     // Asked under the lock: the handler below may have run before, with nobody to resume.
                     let isReady =
                         Task.isCancelled || (shared.filling?.countAndLost ?? 0) > 0
                         || (shared.filling != nil && shared.end != nil)
-                    if isReady { return continuation }
+                    if isReady { return consumer }
                     let earlier = shared.waiter
-                    shared.waiter = continuation
+                    shared.waiter = consumer
                     return earlier
                 }
-                resumed?.resume()
+                resumed?.continuation.resume()
             }
         } onCancel: {
             let waiter = self.shared.withLock { shared in
@@ -140,7 +152,7 @@ package final class SubscriptionBuffer: Sendable {
                 shared.waiter = nil
                 return waiter
             }
-            waiter?.resume()
+            waiter?.continuation.resume()
         }
     }
 }

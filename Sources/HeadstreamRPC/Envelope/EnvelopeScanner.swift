@@ -99,28 +99,39 @@ struct EnvelopeScanner {
     private mutating func nested() throws(EnvelopeError) {
         var depth = 0
         var kinds: UInt64 = 0
-        while self.offset < self.end {
-            let byte = self.byte(self.offset)
+        var place = self.offset
+        defer { self.offset = place }
+        while place < self.end {
+            let byte = self.byte(place)
             switch byte {
             case 0x22:
-                _ = try self.string()
+                let start = place &+ 1
+                let quote = start &+ hs_find_byte(self.base + start, self.end &- start, 0x22)
+                if quote < self.end, self.byte(quote &- 1) != 0x5C {
+                    place = quote &+ 1
+                } else {
+                    // Escapes before the quote, or no end: looked at closely.
+                    self.offset = place
+                    defer { place = self.offset }
+                    _ = try self.string()
+                }
             case 0x7B, 0x5B:
-                self.offset += 1
+                place &+= 1
                 if depth < 64 {
                     let bit: UInt64 = 1 << UInt64(depth)
                     kinds = byte == 0x7B ? kinds | bit : kinds & ~bit
                 }
-                depth += 1
+                depth &+= 1
                 if depth > Self.maxDepth { throw self.fail("nested deeper than \(Self.maxDepth) levels") }
             case 0x7D, 0x5D:
-                depth -= 1
+                depth &-= 1
                 if depth < 64, (kinds >> UInt64(depth)) & 1 != (byte == 0x7D ? 1 : 0) {
                     throw self.fail("a bracket is closed by one of the other kind")
                 }
-                self.offset += 1
+                place &+= 1
                 if depth == 0 { return }
             default:
-                self.offset += 1
+                place &+= 1
             }
         }
         throw self.fail("an object or array does not end")

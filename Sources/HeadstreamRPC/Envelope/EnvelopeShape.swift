@@ -90,7 +90,10 @@ struct NotificationShape {
             default: return nil
             }
             let inside = result &+ 1
-            guard inside &+ hs_find_byte(base + inside, last &- inside, closing) == last &- 1,
+            // The C library's search: the result is long enough for its wider vectors to pay.
+            guard
+                memchr(base + inside, Int32(closing), last &- inside)
+                    == UnsafeMutableRawPointer(mutating: base + (last &- 1)),
                 base.load(fromByteOffset: last &- 2, as: UInt8.self) != 0x5C
             else { return nil }
             return (start..<end, result..<last)

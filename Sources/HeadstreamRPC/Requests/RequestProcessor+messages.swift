@@ -61,6 +61,9 @@ extension RequestProcessor {
         var groups: [RequestID] = []
         var count = 0
         var refusal: RPCError?
+        // Errors without an id: where there is nothing else, the batch was refused as a whole.
+        var withoutID: Envelope?
+        var withoutIDCount = 0
         do throws(EnvelopeError) {
             if scanner.take(0x5D) { return }
             repeat {
@@ -72,6 +75,13 @@ extension RequestProcessor {
                     continue
                 }
                 let envelope = try scanner.envelope()
+                if envelope.id == .null || envelope.id == .absent, envelope.error != nil, !envelope.hasMethod,
+                    envelope.subscription == nil
+                {
+                    withoutIDCount += 1
+                    if withoutID == nil { withoutID = envelope }
+                    continue
+                }
                 if case .number(let number) = envelope.id, let entry = self.entries[RequestID(rawValue: number)],
                     entry.groupCount > 1, entry.isOnWire
                 {
@@ -89,6 +99,9 @@ extension RequestProcessor {
             let failure = RPCError(.malformedResponse, "the answer to the batch is broken", wasSent: true)
             for group in groups { self.fail(group: group, failure, actions: &actions) }
             throw error
+        }
+        if let withoutID {
+            self.respondToNobody(withoutID, in: message, isRefusal: withoutIDCount == count, actions: &actions)
         }
         for group in groups {
             // One error alone is the answer to all (geth's «batch too large» bears the id of the first call).
@@ -194,6 +207,7 @@ extension RequestProcessor {
     private mutating func respondToNobody(
         _ envelope: Envelope,
         in message: UnsafeRawBufferPointer,
+        isRefusal: Bool = true,
         actions: inout RequestProcessorActions
     ) {
         guard let place = envelope.error else {
@@ -207,7 +221,7 @@ extension RequestProcessor {
             node.refusesMessages
             ? self.batchItemsInFlight > 0
             : error.code != .node && self.inFlight > 0 && self.batchItemsInFlight == self.inFlight
-        if isMeant || (self.inFlight == 1 && (node.refusesMessages || error.code != .node)) {
+        if isRefusal, isMeant || (self.inFlight == 1 && (node.refusesMessages || error.code != .node)) {
             // A search ends something that was asked for, so a flood of such errors costs no more than the requests did.
             let isBatch = self.batchItemsInFlight > 0
             var oldest: (id: RequestID, group: RequestID)?

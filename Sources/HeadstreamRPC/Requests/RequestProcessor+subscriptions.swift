@@ -203,7 +203,7 @@ extension RequestProcessor {
             guard token.count > 2, token.count <= 1024 else { return nil }
             return UnsafeRawBufferPointer(rebasing: token[1..<token.count - 1])
         }
-        guard token.count <= 32, token.allSatisfy({ $0 &- 0x30 < 10 }) else { return nil }
+        guard token.count <= 80, token.allSatisfy({ $0 &- 0x30 < 10 }) else { return nil }
         return token
     }
 

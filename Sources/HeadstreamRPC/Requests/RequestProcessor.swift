@@ -26,7 +26,7 @@ package struct RequestProcessor: ~Copyable {
     /// What a request is for.
     enum Purpose {
         case call(Waiter)
-        case subscribe(LocalSubscriptionID, SubscriptionMethods, SubscriptionBuffer, Waiter)
+        indirect case subscribe(LocalSubscriptionID, SubscriptionMethods, SubscriptionBuffer, Waiter)
         /// With the server's id, whose last notifications are not to be kept as orphans.
         case unsubscribe(Waiter, serverID: [UInt8])
     }

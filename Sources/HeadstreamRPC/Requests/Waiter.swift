@@ -2,8 +2,8 @@
 package enum Waiter: Sendable {
     package typealias Outcome = Result<ResponseBytes, RPCError>
 
-    /// A task that is suspended.
-    case continuation(CheckedContinuation<Outcome, Never>)
+    /// A task that is suspended; made by ``continuation(_:)``.
+    case task(SuspendedTask)
     /// A closure on the loop.
     case callback(@Sendable (Outcome) -> Void)
     /// One item of a batch.
@@ -11,9 +11,24 @@ package enum Waiter: Sendable {
     /// Nobody.
     case nobody
 
+    /// A task that is suspended.
+    package static func continuation(_ continuation: CheckedContinuation<Outcome, Never>) -> Waiter {
+        .task(SuspendedTask(continuation))
+    }
+
+    /// Holds a continuation. The standard library does not tell its layout, and enums and dictionaries that hold one
+    /// directly are handled by the runtime's tables, which costs more than a request otherwise does.
+    package final class SuspendedTask: Sendable {
+        fileprivate let continuation: CheckedContinuation<Outcome, Never>
+
+        fileprivate init(_ continuation: CheckedContinuation<Outcome, Never>) {
+            self.continuation = continuation
+        }
+    }
+
     package func resume(with outcome: Outcome) {
         switch self {
-        case .continuation(let continuation): continuation.resume(returning: outcome)
+        case .task(let task): task.continuation.resume(returning: outcome)
         case .callback(let body): body(outcome)
         case .item(let collector, let index): collector.received(outcome, at: index)
         case .nobody: break

@@ -19,10 +19,12 @@ struct SubscriptionTable: ~Copyable {
     /// Ids that have a slot.
     private(set) var count = 0
     private var last: Slot?
-    private let seed: UInt64
+    /// Multipliers drawn from the seed: a fixed one would let ids be chosen that collide whatever the seed is.
+    private let keys: (UInt64, UInt64)
 
     init(seed: UInt64) {
-        self.seed = seed
+        let first = Self.fold(seed &+ 0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9)
+        self.keys = (first | 1, Self.fold(first &+ 0x9E37_79B9_7F4A_7C15, 0x94D0_49BB_1331_11EB) | 1)
         self.mask = 7
         self.places = .allocate(capacity: 8)
         self.places.initialize(repeating: Place(), count: 8)
@@ -44,12 +46,12 @@ struct SubscriptionTable: ~Copyable {
     /// Multiply-and-fold over 8-byte words, in the manner of wyhash; ids are short.
     @inline(__always)
     func hash(_ id: UnsafeRawBufferPointer) -> UInt64 {
-        guard let base = id.baseAddress else { return self.seed }
+        guard let base = id.baseAddress else { return 0 }
         let count = id.count
-        var hash = self.seed ^ UInt64(truncatingIfNeeded: count)
+        var hash = self.keys.0 ^ UInt64(truncatingIfNeeded: count)
         var offset = 0
         while offset &+ 8 <= count {
-            hash = Self.fold(hash ^ base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            hash = Self.fold(hash ^ base.loadUnaligned(fromByteOffset: offset, as: UInt64.self), self.keys.1)
             offset &+= 8
         }
         var rest: UInt64 = 0
@@ -57,12 +59,12 @@ struct SubscriptionTable: ~Copyable {
             rest = rest << 8 | UInt64(base.load(fromByteOffset: offset, as: UInt8.self))
             offset &+= 1
         }
-        return Self.fold(hash ^ rest)
+        return Self.fold(Self.fold(hash ^ rest, self.keys.1), self.keys.0)
     }
 
     @inline(__always)
-    private static func fold(_ value: UInt64) -> UInt64 {
-        let (high, low) = value.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    private static func fold(_ value: UInt64, _ key: UInt64) -> UInt64 {
+        let (high, low) = value.multipliedFullWidth(by: key)
         return high ^ low
     }
 
