@@ -172,8 +172,9 @@ actor Connection {
 
     /// Closes, and returns when nothing of it is left: at the latest after the close timeout.
     func close() async {
-        if case .ended = self.phase { return }
         await withCheckedContinuation { continuation in
+            // Asked in here: the call itself may suspend, and the connection may end meanwhile.
+            if case .ended = self.phase { return continuation.resume() }
             self.closers.append(continuation)
             self.beginClosing()
         }

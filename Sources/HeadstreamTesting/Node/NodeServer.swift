@@ -63,8 +63,10 @@ actor NodeServer {
 
     /// Returns when the recording was played to its end.
     func finished() async {
-        if self.isFinished { return }
-        await withCheckedContinuation { self.finishWaiters.append($0) }
+        await withCheckedContinuation { continuation in
+            // Asked in here: the call itself may suspend, and the end may come meanwhile.
+            if self.isFinished { continuation.resume() } else { self.finishWaiters.append(continuation) }
+        }
     }
 
     /// Stops listening, closes what is open, and returns when nothing is left.
@@ -72,8 +74,11 @@ actor NodeServer {
         self.listener?.close()
         self.listener = nil
         self.closeConnections()
-        if self.connections.isEmpty { return self.closed() }
-        await withCheckedContinuation { self.closeWaiters.append($0) }
+        await withCheckedContinuation { continuation in
+            self.closeWaiters.append(continuation)
+            // Asked in here: the call itself may suspend, and the last connection may end meanwhile.
+            if self.connections.isEmpty { self.closed() }
+        }
     }
 
     /// Nobody has the node any more: no new clients; those that are there go on.

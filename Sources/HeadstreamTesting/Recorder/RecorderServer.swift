@@ -147,8 +147,10 @@ actor RecorderServer {
     }
 
     private func ended() async {
-        if self.isOver { return }
-        await withCheckedContinuation { self.waiters.append($0) }
+        await withCheckedContinuation { continuation in
+            // Asked in here: the call itself may suspend, and the end may come meanwhile.
+            if self.isOver { continuation.resume() } else { self.waiters.append(continuation) }
+        }
     }
 
     private func beginClosing() {

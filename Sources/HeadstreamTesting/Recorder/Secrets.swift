@@ -43,13 +43,15 @@ struct Secrets {
 
     /// `user:password`, its parts, and what basic authentication makes of it.
     private static func addCredentials(_ userInfo: String, to found: inout Set<String>) {
-        self.add(Substring(userInfo), atLeast: 4, to: &found)
         let parts = userInfo.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         // A name alone may be a word of any message; some providers put a key there.
         if let name = parts.first, parts.count == 1 || self.looksLikeToken(name) {
             self.add(name, atLeast: 8, to: &found)
         }
-        if parts.count == 2 { self.add(parts[1], atLeast: 4, to: &found) }
+        if parts.count == 2 {
+            self.add(parts[1], atLeast: 4, to: &found)
+            self.add(Substring(userInfo), atLeast: 4, to: &found)
+        }
         var encoded: [UInt8] = []
         let plain = self.decoded(Substring(userInfo))
         Base64.encode((plain.contains(":") ? plain : plain + ":").utf8, to: &encoded)
