@@ -64,8 +64,9 @@ actor NodeServer {
     /// Returns when the recording was played to its end.
     func finished() async {
         await withCheckedContinuation { continuation in
-            // Asked in here: the call itself may suspend, and the end may come meanwhile.
-            if self.isFinished { continuation.resume() } else { self.finishWaiters.append(continuation) }
+            // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
+            if self.isFinished { return continuation.resume() }
+            self.finishWaiters.append(continuation)
         }
     }
 
@@ -76,7 +77,6 @@ actor NodeServer {
         self.closeConnections()
         await withCheckedContinuation { continuation in
             self.closeWaiters.append(continuation)
-            // Asked in here: the call itself may suspend, and the last connection may end meanwhile.
             if self.connections.isEmpty { self.closed() }
         }
     }
