@@ -32,7 +32,7 @@ final class MessagePipe {
     private var framer: IPCFramer
     private var closing: ClosingHandshake
     private var pongs = PongPolicy()
-    private var masks: MaskKeys
+    private let loop: any Loop
     private var outbound: [UInt8] = []
     /// This side writes nothing any more: it has half-closed.
     private var isFinished = false
@@ -47,7 +47,7 @@ final class MessagePipe {
         self.frames = FrameParser(role: self.role, maxMessageSize: maxMessageSize)
         self.framer = IPCFramer(maxMessageSize: maxMessageSize)
         self.closing = ClosingHandshake(role: self.role)
-        self.masks = MaskKeys { bytes in loop.fillRandom(bytes) }
+        self.loop = loop
     }
 
     func attach(_ channel: any Channel) {
@@ -118,8 +118,7 @@ final class MessagePipe {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(UInt8(ascii: "\n"))
         } else {
-            let mask = self.role == .client ? self.masks.next() : nil
-            FrameWriter.append(opcode, payload: payload, mask: mask, to: &self.outbound)
+            FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.outbound.withUnsafeBytes { self.channel?.write($0) }
     }
@@ -158,8 +157,15 @@ final class MessagePipe {
 
     private func writeClose(_ code: UInt16?, _ reason: String) {
         self.outbound.removeAll(keepingCapacity: true)
-        let mask = self.role == .client ? self.masks.next() : nil
-        FrameWriter.appendClose(code: code, reason: reason, mask: mask, to: &self.outbound)
+        FrameWriter.appendClose(code: code, reason: reason, mask: self.newMask(), to: &self.outbound)
         self.outbound.withUnsafeBytes { self.channel?.write($0) }
+    }
+
+    /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), and a server none.
+    private func newMask() -> UInt32? {
+        guard self.role == .client else { return nil }
+        var mask: UInt32 = 0
+        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
+        return mask
     }
 }
