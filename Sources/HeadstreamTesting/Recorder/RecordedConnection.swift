@@ -284,7 +284,8 @@ actor RecordedConnection: ChannelDelegate {
             self.client.finishWriting()
             self.awaitEnds()
         case (.open, .client):
-            guard self.record(.remark("the client ended the connection without a close frame")) else { break }
+            let how = self.client.isIPC ? "" : " without a close frame"
+            guard self.record(.remark("the client ended the connection\(how)")) else { break }
             self.node.finishWriting()
             self.awaitEnds()
         case (.closing, .node):
