@@ -34,12 +34,12 @@ extension Connection: ChannelDelegate {
         if self.pongs.receivedPing(payload) {
             self.write(.pong, payload)
         } else if !self.looksAfterPongs {
-            // After this turn's writes have gone out; if they cannot, `channelDrained` says when they have. Once for a
-            // flood of pings, of which one read may bring a hundred thousand.
+            // Once a turn, for a flood of pings, of which one read may bring a hundred thousand; and in the turn after
+            // this one, when this one's writes have gone out. If they could not, `channelDrained` says when they have.
             self.looksAfterPongs = true
-            self.enqueue { connection in
-                connection.looksAfterPongs = false
-                connection.pongsWentOut()
+            self.loop.atTurnEnd {
+                self.assumeIsolated { $0.looksAfterPongs = false }
+                self.enqueue { $0.pongsWentOut() }
             }
         }
     }
