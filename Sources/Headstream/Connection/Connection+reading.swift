@@ -34,12 +34,14 @@ extension Connection: ChannelDelegate {
         if self.pongs.receivedPing(payload) {
             self.write(.pong, payload)
         } else if !self.looksAfterPongs {
-            // After this turn's writes have gone out; if they cannot, `channelDrained` says when they have. Once for a
-            // flood of pings, of which one read may bring a hundred thousand.
+            // After this turn's writes have gone out, so from the turn's end; if they cannot, `channelDrained` says when
+            // they have. Once for a flood of pings, of which one read may bring a hundred thousand.
             self.looksAfterPongs = true
-            self.enqueue { connection in
-                connection.looksAfterPongs = false
-                connection.pongsWentOut()
+            self.loop.atTurnEnd {
+                self.enqueue { connection in
+                    connection.looksAfterPongs = false
+                    connection.pongsWentOut()
+                }
             }
         }
     }
