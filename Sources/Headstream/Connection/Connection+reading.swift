@@ -35,13 +35,11 @@ extension Connection: ChannelDelegate {
             self.write(.pong, payload)
         } else if !self.looksAfterPongs {
             // After this turn's writes have gone out, so from the turn's end; if they cannot, `channelDrained` says when
-            // they have. Once for a flood of pings, of which one read may bring a hundred thousand.
+            // they have. Once a turn: one read may bring a hundred thousand pings.
             self.looksAfterPongs = true
             self.loop.atTurnEnd {
-                self.enqueue { connection in
-                    connection.looksAfterPongs = false
-                    connection.pongsWentOut()
-                }
+                self.assumeIsolated { $0.looksAfterPongs = false }
+                self.enqueue { $0.pongsWentOut() }
             }
         }
     }
