@@ -34,8 +34,6 @@ struct ReplayTests {
         let path = Fixture.path("sessions/\(name).io")
         let connections = try RecordedStreams(Transcript(contentsOf: path)).connections
         #expect(!connections.isEmpty)
-        // Reconnecting waits for the recorded end of a connection, and so for the settle time.
-        if connections.count > 1, stage != .simulated { return }
         if stage == .simulated {
             try await SimulatedLoop.run(seed: 5) { loop in
                 try await Self.replay(path, connections, loop, loop.configuration, .webSocket())
@@ -60,10 +58,7 @@ struct ReplayTests {
         var configuration = configuration
         configuration.endOfConnectionEndsStreams = true
         let transcript = try Transcript(contentsOf: path)
-        // On a real clock nothing is to depend on how fast the subscriptions are made, so the replay waits for them as
-        // long as it takes; its end would wait as long, so the items are counted there.
-        let isSimulated = loop is SimulatedLoop
-        let options = ReplayOptions(settleTime: .seconds(isSimulated ? 1 : 600), playsFinalEvent: false)
+        let options = ReplayOptions(awaitedSubscriptions: .max, playsFinalEvent: false)
         let node = try await TestNode(
             replaying: transcript,
             options: options,
@@ -73,9 +68,8 @@ struct ReplayTests {
         )
         for streams in connections {
             try await Web3.withConnection(to: node.endpoint, configuration: configuration) { web3 in
-                // All are asked for before the first is read, as the node waits for them a while only.
                 var readers: [@Sendable () async throws -> Void] = []
-                for stream in streams { readers.append(try await Self.reader(of: stream, web3, toEnd: isSimulated)) }
+                for stream in streams { readers.append(try await Self.reader(of: stream, web3)) }
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for reader in readers { group.addTask { try await reader() } }
                     try await group.waitForAll()
@@ -88,34 +82,29 @@ struct ReplayTests {
 
     private static func reader(
         of stream: RecordedStreams.Stream,
-        _ web3: Web3,
-        toEnd: Bool
+        _ web3: Web3
     ) async throws -> @Sendable () async throws -> Void {
         switch stream.kind {
         case "newHeads":
-            try await Self.reader(of: stream, as: BlockHeader.self, web3, toEnd: toEnd)
+            try await Self.reader(of: stream, as: BlockHeader.self, web3)
         case "logs":
-            try await Self.reader(of: stream, as: Log.self, web3, toEnd: toEnd)
+            try await Self.reader(of: stream, as: Log.self, web3)
         default:
-            try await Self.reader(of: stream, as: JSONValue.self, web3, toEnd: toEnd)
+            try await Self.reader(of: stream, as: JSONValue.self, web3)
         }
     }
 
     private static func reader<Value: Decodable & Sendable & Equatable>(
         of stream: RecordedStreams.Stream,
         as type: Value.Type,
-        _ web3: Web3,
-        toEnd: Bool
+        _ web3: Web3
     ) async throws -> @Sendable () async throws -> Void {
         let subscription = try await web3.subscribe(RecordedRequest<Value>(recorded: stream.params))
         return {
             // `Codable` is the other way to read a value than the one the client takes.
             let expected = try stream.results.map { try JSONDecoder().decode(type, from: Data($0.description.utf8)) }
             var received: [Value] = []
-            var iterator = subscription.makeAsyncIterator()
-            while toEnd || received.count < expected.count, let item = try await iterator.next() {
-                received.append(item)
-            }
+            for try await item in subscription { received.append(item) }
             #expect(received.count == expected.count, "\(stream.params)")
             #expect(received == expected, "\(stream.params)")
         }
