@@ -105,11 +105,21 @@ actor ScriptedServer {
 
     /// Returns when the log is as wanted.
     func until(_ condition: @escaping @Sendable (Log) -> Bool) async {
-        await withCheckedContinuation { continuation in
-            // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
-            if condition(self.log) { return continuation.resume() }
-            self.waiters.append((condition, continuation))
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
+                if Task.isCancelled || condition(self.log) { return continuation.resume() }
+                self.waiters.append((condition, continuation))
+            }
+        } onCancel: {
+            // A test past its time limit is to fail and not to hang.
+            self.loop.execute { self.assumeIsolated { $0.release() } }
         }
+    }
+
+    private func release() {
+        for waiter in self.waiters { waiter.continuation.resume() }
+        self.waiters = []
     }
 
     /// Does something with the latest connection, on the loop.
