@@ -133,7 +133,8 @@ public struct Web3: Sendable {
     /// let number = try answers.result(0, as: BlockNumber.self)
     /// ```
     ///
-    /// - Throws: where nothing could be sent. What fails of an item alone is thrown by ``BatchResponse/result(_:as:)``.
+    /// - Throws: where nothing could be sent, and `.cancelled` when the task is cancelled. What fails of an item alone is
+    ///   thrown by ``BatchResponse/result(_:as:)``.
     public func batch(_ batch: BatchRequest) async throws(Web3Error) -> BatchResponse {
         guard batch.count > 0 else { return BatchResponse(outcomes: [], methods: []) }
         var messages: [(first: RequestID, count: Int, text: [UInt8])] = []
@@ -150,9 +151,18 @@ public struct Web3: Sendable {
             messages.append((first, items.count, text))
         }
         let outcomes = await self.session.connection.callBatch(messages, timeout: configuration.requestTimeout)
-        return BatchResponse(
-            outcomes: outcomes.map { $0.mapError { self.session.error($0) } },
-            methods: batch.items.map(\.method)
-        )
+            .map { $0.mapError { self.session.error($0) } }
+        if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) { throw error }
+        return BatchResponse(outcomes: outcomes, methods: batch.items.map(\.method))
+    }
+}
+
+extension Result where Failure == Web3Error {
+    fileprivate var isUnsent: Bool {
+        if case .failure(let error) = self { !error.wasSent } else { false }
+    }
+
+    fileprivate var isCancelled: Bool {
+        if case .failure(let error) = self { error.code == .cancelled } else { false }
     }
 }

@@ -117,7 +117,7 @@ extension Web3Error {
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {
-        self.init(.upgradeRefused, "\(endpoint) answered \(refusal.message)")
+        self.init(.upgradeRefused, "\(endpoint) answered \(endpoint.redacting(refusal.message))")
         self.httpStatus = refusal.status
         self.retryAfter = refusal.retryAfterSeconds.map { .seconds(min($0, 86_400)) }
     }

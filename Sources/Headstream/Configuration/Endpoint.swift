@@ -88,7 +88,8 @@ public struct Endpoint: Hashable, Sendable {
             authority = authority.dropFirst(host.count)
         }
         if authority.hasPrefix(":"), authority.count > 1 {
-            guard let number = UInt16(authority.dropFirst()), number > 0 else {
+            let digits = authority.dropFirst()
+            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(digits), number > 0 else {
                 return .invalid(reason: "a port is a number from 1 to 65535")
             }
             port = number
@@ -112,5 +113,28 @@ extension Endpoint: CustomStringConvertible {
         case .ipc(let path): "ipc:\(path)"
         case .invalid: "invalid endpoint"
         }
+    }
+}
+
+extension Endpoint: CustomReflectable {
+    /// `dump` shows no more than the description does.
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension Endpoint {
+    /// What a node may repeat of the endpoint and what no error is to show: credentials, path and query, whole and in
+    /// their parts; the longest first.
+    var secrets: [String] {
+        guard case .webSocket(_, _, let path, let userInfo) = self.target else { return [] }
+        // Short parts of a path are words (`ws`, `v1`, `mainnet`), which would make a text unreadable.
+        var found = path.split { "/?&=".contains($0) }.filter { $0.utf8.count >= 12 }
+        found += ([path[...]] + path.split(separator: "?")).filter { $0.utf8.count >= 8 }
+        if let userInfo { found += ([userInfo[...]] + userInfo.split(separator: ":")).filter { $0.utf8.count >= 4 } }
+        return found.sorted { ($1.utf8.count, $1) < ($0.utf8.count, $0) }.map(String.init)
+    }
+
+    /// A text of a node's without what this endpoint holds of secrets.
+    func redacting(_ text: String) -> String {
+        self.secrets.reduce(text) { $0.replacing($1, with: "***") }
     }
 }

@@ -33,9 +33,14 @@ extension Connection: ChannelDelegate {
     private func received(ping payload: UnsafeRawBufferPointer) {
         if self.pongs.receivedPing(payload) {
             self.write(.pong, payload)
-        } else {
-            // After this turn's writes have gone out; if they cannot, `channelDrained` says when they have.
-            self.enqueue { $0.pongsWentOut() }
+        } else if !self.looksAfterPongs {
+            // After this turn's writes have gone out; if they cannot, `channelDrained` says when they have. Once for a
+            // flood of pings, of which one read may bring a hundred thousand.
+            self.looksAfterPongs = true
+            self.enqueue { connection in
+                connection.looksAfterPongs = false
+                connection.pongsWentOut()
+            }
         }
     }
 
@@ -93,14 +98,22 @@ extension Connection: ChannelDelegate {
     }
 
     private func socketEnded(_ reason: ChannelEnd) {
+        // Whatever the channel does by itself: nothing is sent any more, and the other side is to know.
+        self.channel?.close()
         self.channel = nil
         switch (self.phase, reason) {
         case (.connecting, .failed(let error)):
             self.end(Web3Error(error, connectingTo: self.endpoint))
         case (.upgrading(var handshake), .endOfStream):
             self.upgrade(handshake.endOfStream())
-        case (.upgrading, .failed(let error)):
-            self.end(Web3Error(error, connectingTo: self.endpoint))
+        case (.upgrading(var handshake), .failed(let error)):
+            // A server that refuses and does not read on resets the connection behind its answer.
+            let action = handshake.endOfStream()
+            if case .refused = action {
+                self.upgrade(action)
+            } else {
+                self.end(Web3Error(error, connectingTo: self.endpoint))
+            }
         case (.open, .failed(let error)):
             self.end(Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)"))
         case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:

@@ -70,6 +70,11 @@ extension Connection {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let total = messages.reduce(0) { $0 + $1.count }
+                // As for one request: what is cancelled already is not sent.
+                guard !Task.isCancelled else {
+                    let outcome = Waiter.Outcome.failure(RPCError(.cancelled, "cancelled"))
+                    return continuation.resume(returning: Array(repeating: outcome, count: total))
+                }
                 let collector = BatchCollector(count: total, continuation: continuation)
                 var index = 0
                 for message in messages {
@@ -83,7 +88,6 @@ extension Connection {
                         actions: &self.actions
                     )
                 }
-                if Task.isCancelled { self.cancel(messages) }
                 self.perform()
             }
         } onCancel: {
@@ -224,7 +228,9 @@ extension Connection {
         let limit = self.configuration.maxUnsentBytes
         guard channel.queuedBytes + message.text.count <= limit else {
             let text =
-                "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
+                message.text.count > limit
+                ? "a request of \(message.text.count) bytes exceeds maxUnsentBytes \(limit)"
+                : "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
             self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
             return
         }

@@ -36,6 +36,8 @@ actor Connection {
     var actions = RequestProcessorActions()
     var closing = ClosingHandshake(role: .client)
     var pongs = PongPolicy()
+    /// A look at the pongs that wait is queued.
+    var looksAfterPongs = false
     var masks: MaskKeys
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
@@ -284,7 +286,7 @@ actor Connection {
             if let last = self.inbound.processor.lastUnattributedError {
                 text += "; its last error was \(last.code) \(last.message)"
             }
-            error = Web3Error(.connectionClosed, text)
+            error = Web3Error(.connectionClosed, self.endpoint.redacting(text))
         }
         error.closeCode = end.code
         return error

@@ -4,7 +4,8 @@ import HeadstreamRPC
 /// to refill.
 ///
 /// It belongs to one iterator and so to one task at a time; it is no `Sendable`, and a second `next()` while one is
-/// suspended throws.
+/// suspended throws. Its functions run on their caller's executor, and so do the iterators' `next(isolation:)`: to switch
+/// executors for each element costs more than the element (Docs/Runtime.md).
 final class StreamCore<Decoder: NotificationDecoder> {
     private enum State {
         /// Cold: the subscription is made by the first `next()`.

@@ -1,23 +1,28 @@
+import HeadstreamLocks
 import HeadstreamRPC
-import Synchronization
 
 /// A subscription that the node has acknowledged, as `web3.eth.subscribe(_:)` gives it.
 ///
-/// It is iterated once: a second iteration throws `.misuse`. It ends when it is let go of, or at ``unsubscribe()``.
+/// It is iterated once: a second iteration throws `.misuse`. It ends when it is let go of, when its one iteration ends,
+/// or at ``unsubscribe()``.
 public final class Subscription<Element: Decodable & Sendable>: AsyncSequence, Sendable {
     public typealias Failure = Web3Error
 
-    private let lease: SubscriptionLease
-    private let isTaken = Atomic(false)
+    private let session: Session
+    private let local: LocalSubscriptionID
+    /// Until the iteration begins; from then on it is the iterator's, whose end is the subscription's.
+    private let lease: Locked<SubscriptionLease?>
 
     init(_ lease: SubscriptionLease) {
-        self.lease = lease
+        self.session = lease.session
+        self.local = lease.local
+        self.lease = Locked(lease)
     }
 
     /// Ends the subscription and returns when the node has answered, at the latest after five seconds. Iteration ends
     /// with nil after what is buffered. Twice is fine, and so is a node that is gone.
     public func unsubscribe() async {
-        await self.lease.session.connection.unsubscribe(self.lease.local)
+        await self.session.connection.unsubscribe(self.local)
     }
 
     public func makeAsyncIterator() -> Iterator {
@@ -28,8 +33,11 @@ public final class Subscription<Element: Decodable & Sendable>: AsyncSequence, S
     public var updates: Updates { Updates(subscription: self) }
 
     fileprivate func takeCore() -> StreamCore<AnyNotificationDecoder<Element>>? {
-        if self.isTaken.exchange(true, ordering: .relaxed) { return nil }
-        return StreamCore(self.lease, .suited())
+        let lease = self.lease.withLock { lease in
+            defer { lease = nil }
+            return lease
+        }
+        return lease.map { StreamCore($0, .suited()) }
     }
 
     static var takenTwice: Web3Error {

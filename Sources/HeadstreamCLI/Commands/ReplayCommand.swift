@@ -41,10 +41,10 @@ enum ReplayCommand {
         var nodes: [TestNode] = []
         do {
             for transport in transports {
-                let node = try await TestNode(replaying: transcript, options: options, on: transport)
-                nodes.append(node)
-                run.terminal.print { $0 += Array("\(node.endpoint)\n".utf8) }
+                nodes.append(try await TestNode(replaying: transcript, options: options, on: transport))
             }
+            let endpoints = nodes.map { "\($0.endpoint)\n" }.joined()
+            run.terminal.print { $0 += Array(endpoints.utf8) }
             await self.serve(nodes, endsByItself: run.arguments[self.once])
         } catch {
             for node in nodes { await node.close() }

@@ -111,9 +111,9 @@ final class StatusLine: Sendable {
         return line.count < columns ? line : String(line.prefix(max(0, columns - 2))) + "…"
     }
 
-    /// `12.5/s`, `5.0/min`; empty where there is nothing to tell.
+    /// `12.5/s`, `5.0/min`; empty where there is nothing to tell, or too little time to tell it from.
     static func rate(_ count: UInt64, in milliseconds: UInt64) -> String {
-        guard count > 0, milliseconds > 0 else { return "" }
+        guard count > 0, milliseconds >= 200 else { return "" }
         let second = Double(count) * 1000 / Double(milliseconds)
         if second >= 100 { return TableText.grouped(UInt64(second.rounded())) + "/s" }
         return second >= 1 ? TableText.decimal(second, 1) + "/s" : TableText.decimal(second * 60, 1) + "/min"

@@ -21,7 +21,7 @@ enum ExitCode {
         Exit codes:
           0    all went well, or whoever read the output has closed it
           64   the command line was wrong
-          65   a transcript or an answer of the node does not have the form it should have
+          65   a transcript or an answer does not have the form it should have
           66   the transcript cannot be opened
           69   no connection came about, or it was lost
           70   the node answered with an error

@@ -23,7 +23,9 @@ extension Run {
                 if taken >= limit { return }
             case .lagged(let count):
                 meter.dropped(count)
-                self.terminal.report("headstream \(self.name): \(count) dropped here: the output is slower than the node")
+                self.terminal.report(
+                    "headstream \(self.name): \(count) dropped here: the output is slower than the node"
+                )
             case .undecodable(let error):
                 throw error
             }

@@ -29,7 +29,9 @@ enum TableText {
     static func age(of timestamp: UInt64, now: UInt64) -> String {
         let isFuture = timestamp > now
         let seconds = isFuture ? timestamp - now : now - timestamp
-        let units: [(size: UInt64, name: String)] = [(365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"), (1, "s")]
+        let units: [(size: UInt64, name: String)] = [
+            (365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m"), (1, "s"),
+        ]
         var text = "0s"
         for (index, unit) in units.enumerated() where seconds >= unit.size {
             text = "\(seconds / unit.size)\(unit.name)"

@@ -76,6 +76,12 @@ actor NodeServer {
         await withCheckedContinuation { self.closeWaiters.append($0) }
     }
 
+    /// Nobody has the node any more: no new clients; those that are there go on.
+    func abandoned() {
+        self.listener?.close()
+        self.listener = nil
+    }
+
     private func closeConnections() {
         for connection in self.connections { connection.assumeIsolated { $0.close(code: 1001, reason: "going away") } }
     }

@@ -71,6 +71,11 @@ public final class TestNode: Sendable {
         }
     }
 
+    deinit {
+        let server = self.server
+        server.loop.execute { server.assumeIsolated { $0.abandoned() } }
+    }
+
     private static func endpoint(_ url: String) throws(SocketError) -> Endpoint {
         do throws(Web3Error) { return try Endpoint(url) } catch {
             throw SocketError(.invalidAddress, message: error.message)

@@ -1,0 +1,57 @@
+# `make help` lists what there is. Debian 12 (or newer) with Swift 6.2 or newer; the rest is installed where possible.
+
+SWIFT   ?= swift
+PREFIX  ?= /usr/local
+SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
+SOURCES := Sources Tests Package.swift
+
+.PHONY: help deps demo test build lint format docs bench sanitize live dependent install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+deps: ## check the toolchain and install the C library that is needed
+	@Tests/Scripts/install-dependencies.sh libssl-dev pkg-config
+
+demo: deps ## build the command and stream recorded mainnet heads and logs through a real socket
+	@$(SWIFT) build -c release --product headstream
+	@Tests/Scripts/demo.sh "$$($(SWIFT) build -c release --show-bin-path)/headstream" $(SESSION)
+
+test: deps ## run the tests
+	$(SWIFT) test
+
+build: deps ## debug (tests too) and release, without warnings
+	@Tests/Scripts/build-without-warnings.sh debug --build-tests
+	@Tests/Scripts/build-without-warnings.sh release
+
+lint: ## check the format
+	$(SWIFT) format lint --strict --recursive $(SOURCES)
+
+format: ## format in place
+	$(SWIFT) format --in-place --recursive $(SOURCES)
+
+docs: deps ## DocC archives of the library targets, in .build/docs
+	@Tests/Scripts/docs.sh
+
+bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for less or more
+	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3
+	@$(SWIFT) build -c release --product HeadstreamBench
+	@Tests/Bench/run.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(BENCH)
+
+sanitize: deps ## run the tests under the thread and the address sanitizer
+	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread
+	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
+
+live: deps ## try the command against a real node, where one is at hand
+	@Tests/Scripts/live.sh
+
+dependent: deps ## build a package elsewhere on disk that depends on this one
+	@Tests/Scripts/dependent.sh
+
+install: deps ## build the command and put it into $(PREFIX)/bin
+	$(SWIFT) build -c release --product headstream
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 "$$($(SWIFT) build -c release --show-bin-path)/headstream" "$(DESTDIR)$(PREFIX)/bin/headstream"
+
+clean: ## forget what was built
+	@rm -rf .build

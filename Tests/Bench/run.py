@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Measures Headstream beside the C++ rows of reference.cpp and prints a table in Markdown.
+
+A pass runs every row of a measurement one after the other, so that what disturbs the machine meets all of them; the
+table has the medians of the passes, and ratios are medians of the ratios within a pass. CPU time is what to compare:
+wall time depends on what else runs. All lines go to .build/bench/results.jsonl.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = HERE.parent.parent / ".build" / "bench"
+
+LOOP, POOL, VALUES, RAW = "Headstream, consumer on the loop", "Headstream, consumer on the default executor", \
+    "C++: simdjson, the same values", "C++: recv, thrown away"
+EVERY = (LOOP, POOL, VALUES)
+
+
+class Measurement:
+    """One column: a URL of the server, and what is looked at in the clients' lines."""
+
+    def __init__(self, name, mode, query="", rows=EVERY, unit="CPU µs", kind="logs", count=0, subs=1, field=None):
+        self.name, self.mode, self.query, self.rows, self.unit = name, mode, query, rows, unit
+        self.kind, self.count, self.subs = kind, count, subs
+        self.field = field or (lambda line: line["cpu_us_per_msg"])
+
+    def url(self, port, row):
+        query = f"kind={self.kind}&count={self.count}&subs={self.subs}{self.query}"
+        return f"ws://127.0.0.1:{port}/{self.path}?{query}" + ("&close=1" if row == RAW else "")
+
+    @property
+    def path(self):
+        return "request" if self.mode == "wait" else self.mode
+
+
+def measurements(scale):
+    n = lambda count: max(1000, int(count * scale))
+    percentile = lambda name: lambda line: line["lat_us"][name]
+    burst = [
+        Measurement("logs", "burst", rows=(*EVERY, RAW), count=n(1_000_000)),
+        Measurement("heads", "burst", rows=(*EVERY, RAW), kind="heads", count=n(500_000)),
+        Measurement("logs on 100 subscriptions", "burst", count=n(500_000), subs=100),
+    ]
+    burst += [
+        Measurement(f"{kind} as {shape}", "burst", f"&shape={shape}", kind=kind, count=n(500_000))
+        for kind in ("logs", "heads") for shape in ("anvil", "hardhat", "spaced", "mixed")
+    ]
+    rates = [
+        Measurement(f"{rate:,} logs/s, {name}", "rate", f"&rate={rate}", count=rate * 5, unit="µs", field=percentile(name))
+        for rate in (1000, 10_000) for name in ("p50", "p99")
+    ]
+    return {
+        "burst": burst,
+        "request": [Measurement("a request, 100 in flight", "request", count=n(100_000))],
+        "latency": rates,
+        "idle": [
+            Measurement("idle for 20 s", "idle", count=20, rows=(LOOP, POOL), unit="CPU %", field=lambda l: l["cpu_pct"]),
+            Measurement("a request waits 3 s", "wait", "&delay=3000", count=1, rows=(LOOP, POOL), unit="CPU %",
+                        field=lambda l: l["cpu_pct"]),
+        ],
+    }
+
+
+def build_reference():
+    source, program = HERE / "reference.cpp", BUILD / "reference"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(
+            ["g++", "-O3", "-march=native", "-std=c++17", source, "-lsimdjson", "-o", program], check=True
+        )
+    return program
+
+
+class Bench:
+    def __init__(self, client, reference, port, log):
+        self.client, self.reference, self.port, self.log = client, reference, port, log
+        self.lines = {}
+
+    def command(self, row):
+        return {
+            LOOP: [self.client, "--executor", "loop"],
+            POOL: [self.client, "--executor", "default"],
+            VALUES: [self.reference, "--what", "values"],
+            RAW: [self.reference, "--what", "raw"],
+        }[row]
+
+    def run(self, measurement, row):
+        # Two columns may look at one run: that of a percentile, that of another.
+        key = (measurement.mode, measurement.url(0, row), row)
+        if key not in self.lines:
+            command = self.command(row) + [
+                "--url", measurement.url(self.port, row), "--mode", measurement.mode, "--kind", measurement.kind,
+                "--count", str(measurement.count), "--subs", str(measurement.subs),
+            ]
+            try:
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180)
+                line = json.loads(done.stdout.splitlines()[-1])
+            except (subprocess.TimeoutExpired, IndexError, ValueError):
+                line = {"error": "no result"}
+            line |= {"row": row, "column": measurement.name}
+            self.log.write(json.dumps(line) + "\n")
+            self.log.flush()
+            self.lines[key] = line
+        return self.lines[key]
+
+
+def value_of(measurement, line):
+    expected = measurement.count if measurement.mode in ("burst", "rate", "request") else 0
+    if line.get("error") or line.get("hang") or line["received"] < expected:
+        return None
+    return measurement.field(line)
+
+
+def show(value):
+    return "–" if value is None else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def median(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def table(columns, passes):
+    """Rows are measurements: there are more of them than of clients."""
+    rows = [row for row in (LOOP, POOL, VALUES, RAW) if any(row in column.rows for column in columns)]
+    yield "| | unit | " + " | ".join(rows) + " | ratio, loop | ratio, default |"
+    yield "| --- | --- |" + " ---: |" * (len(rows) + 2)
+    for column in columns:
+        cells = [show(median([one.get((column.name, row)) for one in passes])) for row in rows]
+        for row in (LOOP, POOL):
+            ratios = [
+                one[column.name, row] / one[column.name, VALUES]
+                for one in passes
+                if one.get((column.name, row)) is not None and one.get((column.name, VALUES))
+            ]
+            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "–")
+        yield f"| {column.name} | {column.unit} | " + " | ".join(cells) + " |"
+
+
+def machine():
+    model = next(
+        (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    return f"{model}, {os.cpu_count()} cores, Linux {platform.release().split('-')[0]}"
+
+
+def main():
+    groups = list(measurements(1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--client", required=True, help="the release build of HeadstreamBench")
+    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--only", default=",".join(groups), help=f"groups: {', '.join(groups)}")
+    parser.add_argument("--scale", type=float, default=1, help="factor for the number of messages")
+    options = parser.parse_args()
+    chosen = measurements(options.scale)
+    for name in options.only.split(","):
+        if name not in chosen:
+            parser.error(f"{name} is none of {', '.join(groups)}")
+    columns = [column for name in options.only.split(",") for column in chosen[name]]
+
+    reference = build_reference()
+    server = subprocess.Popen([sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True)
+    try:
+        port = json.loads(server.stdout.readline())["port"]
+        passes = []
+        with open(BUILD / "results.jsonl", "w") as log:
+            for number in range(options.passes):
+                bench, values = Bench(options.client, reference, port, log), {}
+                for column in columns:
+                    print(f"\rpass {number + 1} of {options.passes}: {column.name:40}", end="", file=sys.stderr, flush=True)
+                    for row in column.rows:
+                        values[column.name, row] = value_of(column, bench.run(column, row))
+                passes.append(values)
+        print(file=sys.stderr)
+    finally:
+        server.terminate()
+        server.wait()
+    print(f"{machine()}; medians of {options.passes} passes\n")
+    print("\n".join(table(columns, passes)))
+
+
+if __name__ == "__main__":
+    main()

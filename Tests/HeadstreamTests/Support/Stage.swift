@@ -1,0 +1,69 @@
+import Headstream
+import HeadstreamSockets
+import HeadstreamTesting
+import Testing
+
+/// Where a test's client and server meet: the same test runs on each.
+enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
+    /// A simulated loop with the order of a seed, time moving by itself.
+    case simulated
+    /// A real socket on loopback, on an event loop of the test's own.
+    case webSocket
+    case ipc
+
+    var testDescription: String { "\(self)" }
+
+    static let webSockets: [Stage] = [.simulated, .webSocket]
+
+    /// Starts a server with a script, connects to it, and runs the test; ends both and the loop.
+    func run(
+        seed: UInt64? = 1,
+        upgrade: ScriptedServer.Upgrade = .accept,
+        configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
+        script: @escaping ScriptedServer.Script = { $0.answerAsUsual($1) },
+        _ body: @escaping @Sendable (Web3, ScriptedServer) async throws -> Void
+    ) async throws {
+        try await self.serve(seed: seed, upgrade: upgrade, script: script) { server, configuration in
+            var configuration = configuration
+            configure(&configuration)
+            let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
+            try await body(web3, server)
+            await web3.close()
+        }
+    }
+
+    /// The same without connecting.
+    func serve(
+        seed: UInt64? = 1,
+        host: String = "127.0.0.1",
+        upgrade: ScriptedServer.Upgrade = .accept,
+        script: @escaping ScriptedServer.Script = { $0.answerAsUsual($1) },
+        _ body: @escaping @Sendable (ScriptedServer, Configuration) async throws -> Void
+    ) async throws {
+        let isIPC = self == .ipc
+        @Sendable func play(_ loop: any Loop, _ configuration: Configuration) async throws {
+            let server = try await ScriptedServer(on: loop, isIPC: isIPC, host: host, upgrade: upgrade, script: script)
+            do {
+                try await body(server, configuration)
+                await server.close()
+            } catch {
+                await server.close()
+                throw error
+            }
+        }
+        if self == .simulated {
+            try await SimulatedLoop.run(seed: seed) { try await play($0, $0.configuration) }
+        } else {
+            let loop = EventLoop(name: "stage")
+            var configuration = Configuration()
+            configuration.eventLoop = loop
+            do {
+                try await play(loop, configuration)
+                await loop.shutdown()
+            } catch {
+                await loop.shutdown()
+                throw error
+            }
+        }
+    }
+}
