@@ -161,7 +161,9 @@ public struct Web3: Sendable {
         }
         let outcomes = await self.session.connection.callBatch(messages, timeout: configuration.requestTimeout)
             .map { $0.mapError { self.session.error($0) } }
-        if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) { throw error }
+        if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) {
+            throw error
+        }
         return BatchResponse(outcomes: outcomes, methods: batch.items.map(\.method))
     }
 }

@@ -39,7 +39,9 @@ extension SolanaLogs: Decodable, JSONReadable {
                 while let key = try reader.nextKey() {
                     switch key {
                     case "signature": signature = try reader.readString()
-                    case "err": self.error = try reader.readNullIfPresent() ? nil : reader.read(JSONValue.self)
+                    case "err":
+                        // Not in one expression with nil, which would be read as JSON's null.
+                        if try !reader.readNullIfPresent() { self.error = try reader.read(JSONValue.self) }
                     case "logs": self.logs = try reader.readNullIfPresent() ? [] : reader.read()
                     default: try reader.skipValue()
                     }

@@ -6,6 +6,8 @@ extension Envelope {
         var scanner = EnvelopeScanner(message)
         guard let envelope = try? scanner.envelope(), let result = envelope.notification else { return nil }
         let method = envelope.method.map { UnsafeRawBufferPointer(rebasing: message[$0]) }
-        return (method ?? UnsafeRawBufferPointer(start: nil, count: 0), UnsafeRawBufferPointer(rebasing: message[result]))
+        return (
+            method ?? UnsafeRawBufferPointer(start: nil, count: 0), UnsafeRawBufferPointer(rebasing: message[result])
+        )
     }
 }

@@ -101,7 +101,9 @@ struct WireMessage {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             let range = try reader.skipValue()
-            if key == "subscription" || key == "subscription_id" { found = range.lowerBound + offset..<range.upperBound + offset }
+            if key == "subscription" || key == "subscription_id" {
+                found = range.lowerBound + offset..<range.upperBound + offset
+            }
         }
         return found
     }
