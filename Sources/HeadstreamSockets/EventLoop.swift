@@ -57,6 +57,8 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     /// When the descriptors were last looked at without blocking.
     private var lastPoll: UInt64 = 0
     private var due: [DeadlineID] = []
+    /// Set while a job of a task that prefers this loop runs. On the loop.
+    private var runningTaskExecutor: UnownedTaskExecutor?
     private var local: [LoopEntry] = []
     private var runningLocal: [LoopEntry] = []
     private var incoming: [LoopEntry] = []
@@ -136,7 +138,12 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     /// Queues an actor's job. After ``shutdown()`` it still runs, in order, on a thread made for it.
     public func enqueue(_ job: consuming ExecutorJob) {
-        self.push(.actorJob(UnownedJob(job)))
+        let job = UnownedJob(job)
+        if self.isCurrent, let executor = self.runningTaskExecutor {
+            self.local.append(.actorJobOfTask(job, executor))
+        } else {
+            self.push(.actorJob(job))
+        }
     }
 
     public func checkIsolated() {
@@ -411,8 +418,15 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             case .actorJob(let job):
                 job.runSynchronously(on: serial)
                 jobs += 1
+            case .actorJobOfTask(let job, let executor):
+                self.runningTaskExecutor = executor
+                job.runSynchronously(isolatedTo: serial, taskExecutor: executor)
+                self.runningTaskExecutor = nil
+                jobs += 1
             case .taskJob(let job, let executor):
+                self.runningTaskExecutor = executor
                 job.runSynchronously(on: executor)
+                self.runningTaskExecutor = nil
                 jobs += 1
             case .body(let body):
                 body()

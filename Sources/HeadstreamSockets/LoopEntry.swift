@@ -2,6 +2,9 @@
 /// task's as one of the task executor, or the runtime would queue the task again at each of its steps.
 enum LoopEntry: Sendable {
     case actorJob(UnownedJob)
+    /// An actor's job that a task of the loop's executor came to: it is run as a job of both, or the runtime would queue
+    /// it again at each `withCheckedContinuation` and `withTaskCancellationHandler` in the actor (Docs/Runtime.md).
+    case actorJobOfTask(UnownedJob, UnownedTaskExecutor)
     case taskJob(UnownedJob, UnownedTaskExecutor)
     case body(@Sendable () -> Void)
 }

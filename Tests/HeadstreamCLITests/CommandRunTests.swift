@@ -95,7 +95,7 @@ struct CommandRunTests {
     @Test("--for ends a quiet stream")
     func duration() async throws {
         try await Self.withNode { node in
-            let result = try await BuiltCommand.run(["heads", "--json", "--for", "100ms"] + Self.url(node))
+            let result = try await BuiltCommand.run(["heads", "--json", "--for", "1ms"] + Self.url(node))
             #expect(result.code == 0, "\(result.errors)")
             #expect(result.errors.isEmpty)
         }
@@ -186,6 +186,43 @@ struct CommandRunTests {
             #expect(result.errors.contains(text), "\(words) \(result.errors)")
             #expect(!result.errors.contains("secret"))
             #expect(result.output.isEmpty)
+        }
+    }
+
+    @Test("A notification that cannot be read is told, and the others are printed all the same")
+    func unreadable() async throws {
+        let head = try Self.recorded(heads: true)[0]
+        let notification = { (result: String) in
+            #"<< {"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":\#(result)}}"#
+        }
+        let transcript = try Transcript(
+            parsing: """
+                >> {"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}
+                << {"jsonrpc":"2.0","id":1,"result":"0x1"}
+                \(notification("\(head)"))
+                \(notification(#"{"number":"0xzz"}"#))
+                \(notification("\(head)"))
+
+                """
+        )
+        try await Self.withNode(transcript) { node in
+            let result = try await BuiltCommand.run(["heads", "--count", "2"] + Self.url(node))
+            #expect(result.code == 65)
+            #expect(result.lines.count == 3)
+            #expect(result.errors.contains("number"))
+        }
+    }
+
+    @Test("On a terminal there are colours and a status line; without colours where they are not wanted")
+    func terminal() async throws {
+        for (environment, hasColor) in [(["TERM": "xterm"], true), (["TERM": "xterm", "NO_COLOR": "1"], false)] {
+            let result = try await BuiltCommand.runOnTerminal(Self.heads, environment: environment)
+            let text = String(decoding: result.output, as: UTF8.self)
+            #expect(result.code == 0, "\(text)")
+            #expect(text.contains("\u{1B}[1m   14000010\u{1B}[0m") == hasColor, "\(text)")
+            #expect(text.contains("connected · "))
+            #expect(text.contains("0 dropped"))
+            #expect(text.hasSuffix("\r\u{1B}[K"))
         }
     }
 

@@ -53,6 +53,15 @@ struct LogFilterTests {
         #expect(throws: UsageError.self) { try self.filter("--event", "Transfer(adress)") }
     }
 
+    @Test("Paths of nodes that the shell did not expand are known")
+    func endpoints() throws {
+        #expect(try Run.endpoint("../geth.ipc") == .ipc("../geth.ipc"))
+        #expect(try Run.endpoint("~/geth.ipc", home: "/home/me") == .ipc("/home/me/geth.ipc"))
+        #expect(try Run.endpoint("./geth.ipc") == .ipc("./geth.ipc"))
+        #expect(try Run.endpoint("ws://a:1") == "ws://a:1")
+        #expect(throws: Web3Error.self) { try Run.endpoint("~/geth.ipc", home: nil) }
+    }
+
     @Test("A call's parameters are JSON, and what is no JSON is a string")
     func parameters() {
         #expect(CallCommand.parameter("latest") == "latest")

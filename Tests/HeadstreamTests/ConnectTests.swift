@@ -1,7 +1,8 @@
-@testable import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 import Testing
+
+@testable import Headstream
 
 @Suite("Connecting", .timeLimit(.minutes(2)))
 struct ConnectTests {
@@ -60,12 +61,15 @@ struct ConnectTests {
         #expect(literal?.code == .invalidEndpoint)
     }
 
-    @Test("A wrong accept key, an extension nobody asked for, and no HTTP at all", arguments: [
-        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n",
-        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-        "SSH-2.0-OpenSSH_9.2\r\n",
-        "HTTP/1.1 101 X\r\nX: " + String(repeating: "y", count: 1_000_000) + "\r\n\r\n",
-    ])
+    @Test(
+        "A wrong accept key, an extension nobody asked for, and no HTTP at all",
+        arguments: [
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n",
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "HTTP/1.1 101 X\r\nX: " + String(repeating: "y", count: 1_000_000) + "\r\n\r\n",
+        ]
+    )
     func wrongHandshakes(answer: String) async throws {
         for stage in Stage.webSockets {
             try await stage.serve(upgrade: .answer(answer)) { server, configuration in
@@ -78,11 +82,15 @@ struct ConnectTests {
         }
     }
 
-    @Test("A refusal is told with its status, the first bytes of its body, cleaned, and Retry-After", arguments: [
-        (401, "Unauthorized", "", "invalid key"), (403, "Forbidden", "", "<html>\u{1b}[31mno</html>"),
-        (404, "Not Found", "", ""), (429, "Too Many Requests", "Retry-After: 7\r\n", "daily request count exceeded"),
-        (302, "Found", "Location: https://elsewhere.example/\r\n", ""), (502, "Bad Gateway", "", "upstream"),
-    ])
+    @Test(
+        "A refusal is told with its status, the first bytes of its body, cleaned, and Retry-After",
+        arguments: [
+            (401, "Unauthorized", "", "invalid key"), (403, "Forbidden", "", "<html>\u{1b}[31mno</html>"),
+            (404, "Not Found", "", ""),
+            (429, "Too Many Requests", "Retry-After: 7\r\n", "daily request count exceeded"),
+            (302, "Found", "Location: https://elsewhere.example/\r\n", ""), (502, "Bad Gateway", "", "upstream"),
+        ]
+    )
     func refusals(status: Int, reason: String, header: String, body: String) async throws {
         let answer =
             "HTTP/1.1 \(status) \(reason)\r\n\(header)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
@@ -103,10 +111,13 @@ struct ConnectTests {
         }
     }
 
-    @Test("Edge case 112: a header or path with a line break is refused before anything is sent", arguments: [
-        ("X-Key", "a\r\nX-Evil: 1"), ("X\nEvil", "1"), ("X-Key", "a\0"), ("Host", "evil"), ("Upgrade", "h2c"),
-        ("Sec-WebSocket-Key", "x"),
-    ])
+    @Test(
+        "Edge case 112: a header or path with a line break is refused before anything is sent",
+        arguments: [
+            ("X-Key", "a\r\nX-Evil: 1"), ("X\nEvil", "1"), ("X-Key", "a\0"), ("Host", "evil"), ("Upgrade", "h2c"),
+            ("Sec-WebSocket-Key", "x"),
+        ]
+    )
     func headerInjection(name: String, value: String) async throws {
         try await Stage.webSocket.serve { server, configuration in
             var configuration = configuration

@@ -34,7 +34,10 @@ struct FramingTests {
         range.map { ScriptedClient.notification("0x1", "\($0)") }
     }
 
-    @Test("Edge case 1: several messages in one frame, one chunk and one line are all delivered", arguments: Stage.allCases)
+    @Test(
+        "Edge case 1: several messages in one frame, one chunk and one line are all delivered",
+        arguments: Stage.allCases
+    )
     func severalMessages(stage: Stage) async throws {
         try await self.numbers(stage, count: 12) { client in
             client.send(Self.texts(1...3).joined())
@@ -79,7 +82,10 @@ struct FramingTests {
         }
     }
 
-    @Test("Edge case 7: a message over the limit ends the connection with an error that names both", arguments: Stage.allCases)
+    @Test(
+        "Edge case 7: a message over the limit ends the connection with an error that names both",
+        arguments: Stage.allCases
+    )
     func messageOverLimit(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard message.calls.first?.method == "large" else { return client.answerAsUsual(message) }
@@ -109,7 +115,9 @@ struct FramingTests {
             client.send("[1,2]")
             client.notify("0x1", "1")
         }
-        try await stage.run(configure: { $0.diagnostics = { reported.append($0.message) } }, script: script) { web3, _ in
+        try await stage.run(configure: { $0.diagnostics = { reported.append($0.message) } }, script: script) {
+            web3,
+            _ in
             for try await item in web3.notifications(NumbersRequest()) {
                 #expect(item == 1)
                 break
@@ -139,7 +147,9 @@ struct FramingTests {
                 client.send(#"{"result":"0x1","extra":{"id":7},"id":\#(call.id)}"#)
                 client.send(#"{"params":{"result":1,"subscription":"0x1"},"method":"eth_subscription"}"#)
                 client.send(#"{"params":{"x":[],"subscription":"0x1","result":2,"y":1},"method":"eth_subscription"}"#)
-                client.send(#"{"method":"eth_subscription","params":{"result":3,"subscription":"0x1"},"jsonrpc":"2.0"}"#)
+                client.send(
+                    #"{"method":"eth_subscription","params":{"result":3,"subscription":"0x1"},"jsonrpc":"2.0"}"#
+                )
             default: client.answerAsUsual(message)
             }
         }
@@ -153,9 +163,13 @@ struct FramingTests {
         }
     }
 
-    @Test("Edge cases 11, 93: ids echoed as strings; subscription ids as numbers above 2^63 and of odd shape",
-        arguments: ["12153704810663065403", "\"0x1d\"", "\"0xABCDEFabcdef0123\"", "\"12153704810663065403\"", "0",
-            "\"0x9cef478923ff08bf67fde6c64013158d\"", "\"sub/ü\\u0041\""])
+    @Test(
+        "Edge cases 11, 93: ids echoed as strings; subscription ids as numbers above 2^63 and of odd shape",
+        arguments: [
+            "12153704810663065403", "\"0x1d\"", "\"0xABCDEFabcdef0123\"", "\"12153704810663065403\"", "0",
+            "\"0x9cef478923ff08bf67fde6c64013158d\"", "\"sub/ü\\u0041\"",
+        ]
+    )
     func oddIDs(token: String) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard let call = message.calls.first else { return }
@@ -180,8 +194,10 @@ struct FramingTests {
         }
     }
 
-    @Test("Edge case 12: a notification inside a batch's answer, another order, a missing element, one error for all",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 12: a notification inside a batch's answer, another order, a missing element, one error for all",
+        arguments: Stage.allCases
+    )
     func batchAnswers(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard message.isBatch else { return client.answerAsUsual(message) }
@@ -233,7 +249,10 @@ struct FramingTests {
         }
     }
 
-    @Test("Edge case 14: an item that cannot be read is reported on its stream, which goes on", arguments: Stage.allCases)
+    @Test(
+        "Edge case 14: an item that cannot be read is reported on its stream, which goes on",
+        arguments: Stage.allCases
+    )
     func undecodableItem(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             client.answerAsUsual(message)

@@ -8,8 +8,10 @@ import Testing
 /// Requests and their answers, in time or not (edge cases, part B).
 @Suite("Requests at their edges", .timeLimit(.minutes(2)))
 struct RequestEdgeTests {
-    @Test("Edge case 16: an answer in the same write as the 101 is no answer to a later request; the first one is",
-        arguments: Stage.webSockets)
+    @Test(
+        "Edge case 16: an answer in the same write as the 101 is no answer to a later request; the first one is",
+        arguments: Stage.webSockets
+    )
     func answerBeforeRequest(stage: Stage) async throws {
         let early = ScriptedClient.frame(.text, Array(#"{"jsonrpc":"2.0","id":16,"result":"early"}"#.utf8))
         let script: ScriptedServer.Script = { $0.answerAsUsual($1) }
@@ -20,7 +22,10 @@ struct RequestEdgeTests {
         }
     }
 
-    @Test("Edge case 17: doubled answers, answers after the timeout and unknown ids disturb nobody", arguments: Stage.allCases)
+    @Test(
+        "Edge case 17: doubled answers, answers after the timeout and unknown ids disturb nobody",
+        arguments: Stage.allCases
+    )
     func strayAnswers(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard let call = message.calls.first else { return }
@@ -31,7 +36,8 @@ struct RequestEdgeTests {
         }
         let isReal = stage != .simulated
         try await stage.run(configure: { if isReal { $0.requestTimeout = .milliseconds(50) } }, script: script) {
-            web3, server in
+            web3,
+            server in
             let error = await #expect(throws: Web3Error.self) { _ = try await web3.ask("late") }
             #expect(error?.code == .timedOut)
             #expect(error?.wasSent == true)
@@ -71,7 +77,10 @@ struct RequestEdgeTests {
         }
     }
 
-    @Test("Edge case 19: ids are never used twice while pending, unsubscribe requests included", arguments: Stage.allCases)
+    @Test(
+        "Edge case 19: ids are never used twice while pending, unsubscribe requests included",
+        arguments: Stage.allCases
+    )
     func uniqueIDs(stage: Stage) async throws {
         try await stage.run { web3, server in
             for _ in 0..<20 {
@@ -85,8 +94,10 @@ struct RequestEdgeTests {
         }
     }
 
-    @Test("Edge case 20: 2000 requests at once are all answered, at most maxInFlight of them on the wire",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 20: 2000 requests at once are all answered, at most maxInFlight of them on the wire",
+        arguments: Stage.allCases
+    )
     func manyInFlight(stage: Stage) async throws {
         // Answers only every twentieth message, with twenty answers, in reverse.
         let waiting = Recorder<ScriptedCall>()
@@ -159,8 +170,10 @@ struct RequestEdgeTests {
         }
     }
 
-    @Test("Edge case 23: when the socket breaks while requests are written, each gets exactly one error",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 23: when the socket breaks while requests are written, each gets exactly one error",
+        arguments: Stage.allCases
+    )
     func brokenWhileWriting(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             if message.calls.contains(where: { $0.params.first?.intValue == 25 }) { client.drop() }

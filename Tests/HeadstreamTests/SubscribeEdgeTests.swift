@@ -7,8 +7,10 @@ import Testing
 /// Making and losing subscriptions (edge cases, part C and 91 to 97).
 @Suite("Subscribing at its edges", .timeLimit(.minutes(2)))
 struct SubscribeEdgeTests {
-    @Test("Edge case 25: notifications before, with and behind the answer to subscribe are all delivered in order",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 25: notifications before, with and behind the answer to subscribe are all delivered in order",
+        arguments: Stage.allCases
+    )
     func aroundTheAnswer(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard message.calls.first?.method == "eth_subscribe" else { return client.answerAsUsual(message) }
@@ -62,7 +64,8 @@ struct SubscribeEdgeTests {
             if message.calls.first?.method == "eth_unsubscribe" { client.answerAsUsual(message) }
         }
         try await stage.run(configure: { if isReal { $0.requestTimeout = .milliseconds(50) } }, script: script) {
-            web3, server in
+            web3,
+            server in
             let error = await #expect(throws: Web3Error.self) { _ = try await web3.subscribe(NumbersRequest()) }
             #expect(error?.code == .timedOut)
             let call = await server.log.calls[0]
@@ -97,7 +100,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 28: two equal subscriptions both get events, and one survives the other", arguments: Stage.allCases)
+    @Test(
+        "Edge case 28: two equal subscriptions both get events, and one survives the other",
+        arguments: Stage.allCases
+    )
     func twoEqual(stage: Stage) async throws {
         try await stage.run { web3, server in
             let first = try await web3.subscribe(NumbersRequest())
@@ -122,8 +128,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 29: one server id for two subscriptions feeds both, and is unsubscribed with the last",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 29: one server id for two subscriptions feeds both, and is unsubscribed with the last",
+        arguments: Stage.allCases
+    )
     func sharedServerID(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard let call = message.calls.first else { return }
@@ -176,7 +184,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 32: newHeads has no second parameter, a log subscription no block range", arguments: Stage.allCases)
+    @Test(
+        "Edge case 32: newHeads has no second parameter, a log subscription no block range",
+        arguments: Stage.allCases
+    )
     func subscribeParameters(stage: Stage) async throws {
         try await stage.run { web3, server in
             _ = try await web3.eth.subscribe(.newHeads)
@@ -193,8 +204,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 33: notifications are routed by id alone, whatever their method, in any namespace",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 33: notifications are routed by id alone, whatever their method, in any namespace",
+        arguments: Stage.allCases
+    )
     func otherNamespaces(stage: Stage) async throws {
         struct Finalised: SubscriptionRequest {
             struct Notification: Decodable, Sendable, Equatable {
@@ -253,7 +266,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 91: heads and logs of one block in either order, each on its own stream", arguments: Stage.allCases)
+    @Test(
+        "Edge case 91: heads and logs of one block in either order, each on its own stream",
+        arguments: Stage.allCases
+    )
     func headsAndLogs(stage: Stage) async throws {
         try await stage.run { web3, server in
             let heads = try await web3.eth.subscribe(.newHeads)
@@ -279,8 +295,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 94: unsubscribing a subscription that the node has forgotten is fine: an error, or false",
-        arguments: ["false", "error"])
+    @Test(
+        "Edge case 94: unsubscribing a subscription that the node has forgotten is fine: an error, or false",
+        arguments: ["false", "error"]
+    )
     func unsubscribedTwice(answer: String) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard let call = message.calls.first, call.method == "eth_unsubscribe" else {
@@ -301,17 +319,22 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 95: an unknown kind of subscription is refused where it is asked for", arguments: [
-        (-32601, #""no \"x\" subscription in eth namespace""#, "null"),
-        (-32602, #""unsupported subscription type""#, #"{"method":"eth_subscribe","params":["x"]}"#),
-        (-32004, #""Method not supported""#, #""text""#),
-    ])
+    @Test(
+        "Edge case 95: an unknown kind of subscription is refused where it is asked for",
+        arguments: [
+            (-32601, #""no \"x\" subscription in eth namespace""#, "null"),
+            (-32602, #""unsupported subscription type""#, #"{"method":"eth_subscribe","params":["x"]}"#),
+            (-32004, #""Method not supported""#, #""text""#),
+        ]
+    )
     func unknownKind(code: Int, message text: String, data: String) async throws {
         let script: ScriptedServer.Script = { client, message in
             guard let call = message.calls.first, call.method == "eth_subscribe" else {
                 return client.answerAsUsual(message)
             }
-            client.send(#"{"jsonrpc":"2.0","id":\#(call.id),"error":{"code":\#(code),"message":\#(text),"data":\#(data)}}"#)
+            client.send(
+                #"{"jsonrpc":"2.0","id":\#(call.id),"error":{"code":\#(code),"message":\#(text),"data":\#(data)}}"#
+            )
         }
         try await Stage.simulated.run(script: script) { web3, server in
             let error = await #expect(throws: Web3Error.self) { _ = try await web3.subscribe(NumbersRequest()) }
@@ -328,7 +351,10 @@ struct SubscribeEdgeTests {
         }
     }
 
-    @Test("Edge case 97: an error with id null before a close is told as the close's reason", arguments: Stage.webSockets)
+    @Test(
+        "Edge case 97: an error with id null before a close is told as the close's reason",
+        arguments: Stage.webSockets
+    )
     func reasonOfClose(stage: Stage) async throws {
         try await stage.run { web3, server in
             let stream = try await web3.subscribe(NumbersRequest())

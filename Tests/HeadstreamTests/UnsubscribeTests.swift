@@ -1,7 +1,8 @@
-@testable import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 import Testing
+
+@testable import Headstream
 
 /// How streams and clients end (edge cases, part I).
 @Suite("Unsubscribing and shutting down", .timeLimit(.minutes(2)))
@@ -13,8 +14,10 @@ struct UnsubscribeTests {
         for number in 1...3 { client.notify(client.lastSubscription, "\(number)") }
     }
 
-    @Test("Leaving a loop by break, by a throw, by cancellation and by leaving the scope unsubscribes exactly once",
-        arguments: Stage.allCases)
+    @Test(
+        "Leaving a loop by break, by a throw, by cancellation and by leaving the scope unsubscribes exactly once",
+        arguments: Stage.allCases
+    )
     func unsubscribesOnce(stage: Stage) async throws {
         struct Stop: Error {}
         try await stage.run(script: Self.three) { web3, server in
@@ -90,8 +93,10 @@ struct UnsubscribeTests {
         }
     }
 
-    @Test("Edge case 82: unsubscribed from inside the loop, twice and while events come, the loop ends with nil",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 82: unsubscribed from inside the loop, twice and while events come, the loop ends with nil",
+        arguments: Stage.allCases
+    )
     func fromInside(stage: Stage) async throws {
         try await stage.run(script: Self.three) { web3, server in
             let handle = try await web3.subscribe(NumbersRequest())
@@ -109,8 +114,10 @@ struct UnsubscribeTests {
         }
     }
 
-    @Test("Edge case 83: events between the unsubscribe request and its answer are dropped in silence",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 83: events between the unsubscribe request and its answer are dropped in silence",
+        arguments: Stage.allCases
+    )
     func eventsInBetween(stage: Stage) async throws {
         let told = Recorder<String>()
         let script: ScriptedServer.Script = { client, message in
@@ -132,8 +139,10 @@ struct UnsubscribeTests {
         #expect(told.all.isEmpty)
     }
 
-    @Test("Edge case 84: when the client goes with streams alive, they hold it; the last one closes the connection",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 84: when the client goes with streams alive, they hold it; the last one closes the connection",
+        arguments: Stage.allCases
+    )
     func lastHandle(stage: Stage) async throws {
         try await stage.serve(script: Self.three) { server, configuration in
             weak var session: Session?
@@ -165,8 +174,10 @@ struct UnsubscribeTests {
         }
     }
 
-    @Test("Edge case 85: after close nothing is left: no socket, no request, no object; the next client connects",
-        arguments: Stage.allCases)
+    @Test(
+        "Edge case 85: after close nothing is left: no socket, no request, no object; the next client connects",
+        arguments: Stage.allCases
+    )
     func nothingIsLeft(stage: Stage) async throws {
         let script: ScriptedServer.Script = { client, message in
             if message.calls.first?.method != "pending" { Self.three(client, message) }
@@ -191,7 +202,9 @@ struct UnsubscribeTests {
                                 return (error as? Web3Error)?.code
                             }
                         }
-                        await server.until { $0.count(of: "pending") == round && $0.count(of: "eth_subscribe") == round }
+                        await server.until {
+                            $0.count(of: "pending") == round && $0.count(of: "eth_subscribe") == round
+                        }
                         await eventually { await web3.metrics.notifications == 3 }
                         await web3.close()
                         await web3.close()

@@ -244,15 +244,22 @@ extension Connection {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(0x0A)
         } else {
-            FrameWriter.append(opcode, payload: payload, mask: self.masks.next(), to: &self.outbound)
+            FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.writeOutbound()
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {
         self.outbound.removeAll(keepingCapacity: true)
-        FrameWriter.appendClose(code: code, reason: reason, mask: self.masks.next(), to: &self.outbound)
+        FrameWriter.appendClose(code: code, reason: reason, mask: self.newMask(), to: &self.outbound)
         self.writeOutbound()
+    }
+
+    /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), from the loop's pool.
+    private func newMask() -> UInt32 {
+        var mask: UInt32 = 0
+        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
+        return mask
     }
 
     private func writeOutbound() {

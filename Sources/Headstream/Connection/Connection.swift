@@ -38,7 +38,6 @@ actor Connection {
     var pongs = PongPolicy()
     /// A look at the pongs that wait is queued.
     var looksAfterPongs = false
-    var masks: MaskKeys
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
     var metrics = Metrics()
@@ -64,7 +63,6 @@ actor Connection {
             maxMessageSize: configuration.maxMessageSize,
             processor: RequestProcessor(limits: configuration.limits, ids: ids, seed: 0)
         )
-        self.masks = MaskKeys { bytes in loop.fillRandom(bytes) }
     }
 
     /// Runs `body` on the loop soon, from any thread.
@@ -172,8 +170,9 @@ actor Connection {
 
     /// Closes, and returns when nothing of it is left: at the latest after the close timeout.
     func close() async {
-        if case .ended = self.phase { return }
         await withCheckedContinuation { continuation in
+            // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
+            if case .ended = self.phase { return continuation.resume() }
             self.closers.append(continuation)
             self.beginClosing()
         }

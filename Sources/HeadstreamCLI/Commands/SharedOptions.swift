@@ -25,7 +25,7 @@ enum SharedOptions {
         help: "How fast a transcript is played: recorded, a number (times faster), or max."
     )
     static let count = Option("count", short: "n", "N", .int(1...), help: "End after so many.")
-    static let duration = Option("for", "TIME", .duration, help: "End after so long: 500ms, 10s, 2m, 1h.")
+    static let duration = Option("for", "TIME", .duration, help: "End so long after connecting: 500ms, 10s, 2m, 1h.")
     static let json = Flag("json", help: "One JSON object a line, in the node's own shape, flushed per line.")
 
     static let whenFull = Option(

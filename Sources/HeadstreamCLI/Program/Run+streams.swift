@@ -14,23 +14,28 @@ extension Run {
         let limit = self.arguments[SharedOptions.count].map { UInt64($0) } ?? .max
         var meter = StreamMeter(self.terminal.status, web3)
         var taken: UInt64 = 0
-        for try await update in updates {
+        var failure: ToldError?
+        items: for try await update in updates {
             switch update {
             case .item(let item):
                 self.terminal.print { line(item, &$0) }
                 taken += 1
                 await meter.took(taken)
-                if taken >= limit { return }
+                if taken >= limit { break items }
             case .lagged(let count):
                 meter.dropped(count)
                 self.terminal.report(
                     "headstream \(self.name): \(count) dropped here: the output is slower than the node"
                 )
             case .undecodable(let error):
-                throw error
+                // The others are as good as before; the exit code tells that one was not.
+                let (code, text) = ExitCode.outcome(of: error)
+                failure = ToldError(code: code)
+                self.terminal.report("headstream \(self.name): \(text)")
             }
             if !self.terminal.isReady { await self.terminal.ready() }
         }
+        if let failure, self.stop.reason == nil { throw failure }
     }
 }
 

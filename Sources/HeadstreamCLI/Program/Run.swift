@@ -25,6 +25,7 @@ struct Run: Sendable {
         } catch {
             // What was cancelled ends with an error too; then the reason for it counts.
             guard self.stop.reason == nil else { return self.interrupted() }
+            if let told = error as? ToldError { return told.code }
             let (code, text) = ExitCode.outcome(of: error)
             self.terminal.report(error is UsageError ? text : "headstream \(self.name): \(text)")
             return code
@@ -50,7 +51,6 @@ struct Run: Sendable {
 
     /// Connects to the node that the command line names, or to one that plays a transcript, and closes behind `body`.
     func withWeb3(_ body: (Web3) async throws -> Void) async throws {
-        self.scheduleEnd()
         var configuration = Configuration()
         // Ctrl-C is not to wait long for a node that does not answer.
         configuration.closeTimeout = .seconds(1)
@@ -61,6 +61,7 @@ struct Run: Sendable {
             let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)
             try await withReplay(of: transcript, options: options, configuration: configuration) { web3, node in
                 self.terminal.status?.connected(to: "replay on \(node.endpoint)", unit: self.name)
+                self.scheduleEnd()
                 try await body(web3)
             }
         } else {
@@ -70,15 +71,25 @@ struct Run: Sendable {
                     message: "the node is missing: give --url, set HEADSTREAM_URL, or play a transcript with --replay"
                 )
             }
-            let endpoint = try Endpoint(url)
+            let endpoint = try Self.endpoint(url)
             try await Web3.withConnection(to: endpoint, configuration: configuration) { web3 in
                 self.terminal.status?.connected(to: TerminalText.line("\(endpoint)"), unit: self.name)
+                self.scheduleEnd()
                 try await body(web3)
             }
         }
     }
 
-    /// `--for`: the run's last moment.
+    /// The node's endpoint; also by a path that a shell would have made absolute, but not behind `--url=`.
+    static func endpoint(_ text: String, home: String? = Run.home) throws(Web3Error) -> Endpoint {
+        if text.hasPrefix("../") { return .ipc(text) }
+        if text.hasPrefix("~/"), let home { return .ipc(home + text.dropFirst()) }
+        return try Endpoint(text)
+    }
+
+    private static var home: String? { getenv("HOME").map { String(cString: $0) } }
+
+    /// `--for`, counted from the connection on: how long that takes is the node's matter.
     private func scheduleEnd() {
         guard let duration = self.arguments[SharedOptions.duration] else { return }
         let loop = EventLoop.shared
@@ -86,4 +97,9 @@ struct Run: Sendable {
             _ = loop.schedule(at: loop.now.advanced(by: duration)) { self.stop.stop(.durationReached) }
         }
     }
+}
+
+/// Ends the run with a code for what was told already.
+struct ToldError: Error {
+    let code: Int32
 }

@@ -63,8 +63,11 @@ actor NodeServer {
 
     /// Returns when the recording was played to its end.
     func finished() async {
-        if self.isFinished { return }
-        await withCheckedContinuation { self.finishWaiters.append($0) }
+        await withCheckedContinuation { continuation in
+            // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
+            if self.isFinished { return continuation.resume() }
+            self.finishWaiters.append(continuation)
+        }
     }
 
     /// Stops listening, closes what is open, and returns when nothing is left.
@@ -72,8 +75,10 @@ actor NodeServer {
         self.listener?.close()
         self.listener = nil
         self.closeConnections()
-        if self.connections.isEmpty { return self.closed() }
-        await withCheckedContinuation { self.closeWaiters.append($0) }
+        await withCheckedContinuation { continuation in
+            self.closeWaiters.append(continuation)
+            if self.connections.isEmpty { self.closed() }
+        }
     }
 
     /// Nobody has the node any more: no new clients; those that are there go on.

@@ -10,7 +10,7 @@ package enum FrameWriter {
     /// - Parameters:
     ///   - opcode: its kind. A control frame's payload is cut at 125 bytes, and `isFinal` does not apply to it.
     ///   - payload: copied, and masked on the way.
-    ///   - mask: four unpredictable bytes (``MaskKeys``), or nil for a server.
+    ///   - mask: four unpredictable bytes, fresh for each frame (RFC 6455 §5.3, §10.3); nil for a server.
     ///   - isFinal: false for all fragments of a message but the last.
     ///   - output: what the frame is appended to.
     package static func append(

@@ -64,6 +64,40 @@ enum BuiltCommand {
         )
     }
 
+    /// Runs it to its end with a terminal as stdout and stderr.
+    static func runOnTerminal(_ words: [String], environment: [String: String]) async throws -> Result {
+        // What posix_openpt, unlockpt and ptsname do, which are not visible here.
+        let master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var unlocked: CInt = 0
+        var number: CInt = 0
+        let (setLock, getNumber): (UInt, UInt) = (0x4004_5431, 0x8004_5430)
+        guard master >= 0, ioctl(master, setLock, &unlocked) == 0, ioctl(master, getNumber, &number) == 0 else {
+            throw POSIXError(.ENOTTY)
+        }
+        let path = "/dev/pts/\(number)"
+        let slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
+        guard slave >= 0 else { throw POSIXError(.ENOTTY) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: self.path ?? "")
+        process.arguments = words
+        process.environment = environment
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+        process.standardError = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+        try process.run()
+        close(slave)
+        let output = await self.blocking {
+            var output = Data()
+            var chunk = [UInt8](repeating: 0, count: 65_536)
+            // A terminal without writers left reads as an error.
+            while case let count = read(master, &chunk, chunk.count), count > 0 { output += chunk[..<count] }
+            return output
+        }
+        close(master)
+        await self.blocking { process.waitUntilExit() }
+        return Result(output: output, errors: "", code: process.terminationStatus)
+    }
+
     /// Runs what blocks where it may.
     private static func blocking<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in

@@ -29,7 +29,8 @@ enum Samples {
     static func header(_ number: Int, extra: String = "") -> String {
         let zero = Self.hash(0)
         let bloom = "0x" + String(repeating: "0", count: 512)
-        return #"{"number":"0x\#(String(number, radix: 16))","hash":"\#(Self.hash(number + 1))","parentHash":"\#(Self.hash(number))","#
+        return
+            #"{"number":"0x\#(String(number, radix: 16))","hash":"\#(Self.hash(number + 1))","parentHash":"\#(Self.hash(number))","#
             + #""sha3Uncles":"\#(zero)","miner":"0x0000000000000000000000000000000000000000","stateRoot":"\#(zero)","#
             + #""transactionsRoot":"\#(zero)","receiptsRoot":"\#(zero)","logsBloom":"\#(bloom)","difficulty":"0x0","#
             + #""gasLimit":"0x1c9c380","gasUsed":"0x0","timestamp":"0x65","extraData":"0x","mixHash":"\#(zero)","#

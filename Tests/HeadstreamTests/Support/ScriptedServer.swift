@@ -105,8 +105,11 @@ actor ScriptedServer {
 
     /// Returns when the log is as wanted.
     func until(_ condition: @escaping @Sendable (Log) -> Bool) async {
-        if condition(self.log) { return }
-        await withCheckedContinuation { self.waiters.append((condition, $0)) }
+        await withCheckedContinuation { continuation in
+            // Asked in here: on the way to this point the actor may have been left (Docs/Runtime.md).
+            if condition(self.log) { return continuation.resume() }
+            self.waiters.append((condition, continuation))
+        }
     }
 
     /// Does something with the latest connection, on the loop.

@@ -52,7 +52,18 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
             }
         }
         if self == .simulated {
-            try await SimulatedLoop.run(seed: seed) { try await play($0, $0.configuration) }
+            let loops = Recorder<SimulatedLoop>()
+            do {
+                try await SimulatedLoop.run(seed: seed) { loop in
+                    loops.append(loop)
+                    loop.keepsTrace = true
+                    try await play(loop, loop.configuration)
+                }
+            } catch let error as SimulationError {
+                // Where it stood; the run is over, so the trace is nobody else's.
+                let steps = loops.all.first?.trace.suffix(40).joined(separator: "\n") ?? ""
+                Issue.record(error, "seed \(seed.map { "\($0)" } ?? "none"), its last steps:\n\(steps)")
+            }
         } else {
             let loop = EventLoop(name: "stage")
             var configuration = Configuration()

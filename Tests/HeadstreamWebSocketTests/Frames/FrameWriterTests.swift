@@ -70,25 +70,4 @@ struct FrameWriterTests {
         let bytes = frame(.ping, [UInt8](repeating: 1, count: 200), isFinal: false)
         #expect(FrameFeeder.events(of: bytes) == [.ping([UInt8](repeating: 1, count: 125))])
     }
-
-    @Test("The pool of masks is filled once in 1,024 keys, and its keys are used in order")
-    func maskPool() {
-        var refills = 0
-        withoutActuallyEscaping({ (bytes: UnsafeMutableRawBufferPointer) in
-            refills += 1
-            for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: index / 4 &+ refills) }
-        }) { refill in
-            var keys = MaskKeys(refill: refill)
-            #expect(refills == 0)
-            for index in 0..<1024 {
-                let byte = UInt32(UInt8(truncatingIfNeeded: index + 1))
-                let key = keys.next()
-                #expect(key == byte * 0x0101_0101)
-            }
-            #expect(refills == 1)
-            let key = keys.next()
-            #expect(refills == 2)
-            #expect(key == 0x0202_0202)
-        }
-    }
 }
