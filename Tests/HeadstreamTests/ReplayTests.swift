@@ -58,7 +58,7 @@ struct ReplayTests {
         var configuration = configuration
         configuration.endOfConnectionEndsStreams = true
         let transcript = try Transcript(contentsOf: path)
-        let options = ReplayOptions(settleTime: .seconds(2), playsFinalEvent: false)
+        let options = ReplayOptions(awaitedSubscriptions: .max, playsFinalEvent: false)
         let node = try await TestNode(
             replaying: transcript,
             options: options,
@@ -68,7 +68,6 @@ struct ReplayTests {
         )
         for streams in connections {
             try await Web3.withConnection(to: node.endpoint, configuration: configuration) { web3 in
-                // All are asked for before the first is read, as the node waits for them a while only.
                 var readers: [@Sendable () async throws -> Void] = []
                 for stream in streams { readers.append(try await Self.reader(of: stream, web3)) }
                 try await withThrowingTaskGroup(of: Void.self) { group in

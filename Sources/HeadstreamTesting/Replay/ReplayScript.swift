@@ -224,11 +224,12 @@ extension ReplayScript {
         case .finish where self.isOver(place): return .open
         case _ where !self.isConnected: return .held
         case _ where self.options.isStrict: return self.hasMadeCalls(before: place) ? self.strictGate(at: place) : .held
-        case .notifications(let parts, _): return self.gate(for: parts, now: now)
+        case .notifications(let parts, _): return self.gate(for: parts, at: place, now: now)
         case .spontaneous:
             if self.hasAskedEverything(before: place) { return .open }
             return self.wasAsked ? self.settled(now) : .held
         case .end, .finish:
+            if !self.hasAwaitedSubscriptions(at: place) { return .held }
             let isOver = self.hasAskedEverything(before: place)
             guard isOver || self.hasSubscribed else { return .held }
             // The recorded client had the time between the last message and the end to react; give some to this one.
@@ -246,7 +247,7 @@ extension ReplayScript {
         return self.cursor == place
     }
 
-    private func gate(for parts: [Recording.Notification], now: LoopInstant) -> Gate {
+    private func gate(for parts: [Recording.Notification], at place: Int, now: LoopInstant) -> Gate {
         var isPlayed = false
         var isHeld = false
         for part in parts {
@@ -260,12 +261,25 @@ extension ReplayScript {
                 isHeld = true
             }
         }
+        if self.options.awaitedSubscriptions > 0 {
+            guard self.hasAwaitedSubscriptions(at: place) else { return .held }
+            return isPlayed ? .open : .passing
+        }
         if isHeld {
             guard self.activeSubscriptions > 0 else { return .held }
             let settled = self.settled(now)
             guard case .open = settled else { return settled }
         }
         return isPlayed ? .open : isHeld ? .open : .passing
+    }
+
+    /// Whether the client has made as many subscriptions as ``ReplayOptions/awaitedSubscriptions`` asks for here.
+    private func hasAwaitedSubscriptions(at place: Int) -> Bool {
+        let wanted = self.options.awaitedSubscriptions
+        if self.subscriptions.count >= wanted { return true }
+        let calls = self.recording.callsOfConnection[self.recording.connections[place]]
+        let recorded = Set(calls.compactMap { self.recording.calls[$0].lane })
+        return self.subscribedLanes.count >= min(wanted, recorded.count)
     }
 
     private func strictGate(at place: Int) -> Gate {

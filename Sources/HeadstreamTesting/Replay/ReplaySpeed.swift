@@ -25,6 +25,10 @@ public struct ReplayOptions: Sendable, Hashable {
     /// Whether the client must make the recorded requests, in the recorded order and no others; what differs is
     /// answered with an error. Otherwise requests are matched by method and parameters wherever they come.
     public var isStrict: Bool
+    /// How many subscriptions the client will make on each connection before it reads: at most as many as were recorded
+    /// there, so `Int.max` is all of them; 0 where that is not known. The recording is held until they are there, and
+    /// those that are missing then are passed over at once: a replay to several consumers that depends on no clock.
+    public var awaitedSubscriptions: Int
     /// How long the client must have been quiet before the node takes it that a recorded subscription will not be made
     /// and goes on without it, and before the recorded end of a connection is played. Not used with ``isStrict``,
     /// which waits for every recorded request.
@@ -36,11 +40,13 @@ public struct ReplayOptions: Sendable, Hashable {
     public init(
         speed: ReplaySpeed = .max,
         isStrict: Bool = false,
+        awaitedSubscriptions: Int = 0,
         settleTime: Duration = .milliseconds(100),
         playsFinalEvent: Bool = true
     ) {
         self.speed = speed
         self.isStrict = isStrict
+        self.awaitedSubscriptions = awaitedSubscriptions
         self.settleTime = settleTime
         self.playsFinalEvent = playsFinalEvent
     }
