@@ -111,6 +111,14 @@ struct SharedIDTests {
             let found = Envelope.notification(in: bytes)
             #expect(found.map { text($0.method) } == "s_reorg" && found.map { text($0.result) } == two)
         }
+        // Both names at once: geth's counts, wherever it stands.
+        for keys in [#""subscription_id":"a","subscription":"b""#, #""subscription":"b","subscription_id":"a""#] {
+            withPadded(#"{"method":"m","params":{\#(keys),"result":1}}"#) { bytes in
+                var scanner = EnvelopeScanner(bytes)
+                let place = (try? scanner.envelope())?.subscription
+                #expect(place.map { text(UnsafeRawBufferPointer(rebasing: bytes[$0])) } == "b")
+            }
+        }
         for nothing in ["", "1", "{}", #"{"params":{"subscription":1}}"#, "{"] {
             withPadded(nothing) { #expect(Envelope.notification(in: $0) == nil) }
         }
