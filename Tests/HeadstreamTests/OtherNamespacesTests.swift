@@ -70,21 +70,24 @@ struct OtherNamespacesTests {
 
     @Test("Edge case 34: the server's error on one subscription ends that one; its item comes first, others go on")
     func closedByServer() async throws {
-        let transcript = try Transcript(contentsOf: Self.substrate)
-        let node = try await TestNode(replaying: transcript)
-        let web3 = try await Web3.connect(to: node.endpoint)
-        let hello = try await web3.subscribe(Hello())
-        let mine = try await web3.subscribe(Mine())
-        var greetings = hello.makeAsyncIterator()
-        #expect(try await greetings.next() == "hello my friend")
-        var items: [Int] = []
-        let error = await failure { for try await item in mine { items.append(item) } }
-        #expect(items == [1])
-        #expect(error?.code == .subscriptionEnded)
-        #expect(await web3.metrics.subscriptions == 1)
-        await web3.close()
-        #expect(try await greetings.next() == nil)
-        await node.close()
+        // Simulated, so that on a slow machine too the node waits for both.
+        try await SimulatedLoop.run(seed: 34) { loop in
+            let transcript = try Transcript(contentsOf: Self.substrate)
+            let node = try await TestNode(replaying: transcript, loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
+            let hello = try await web3.subscribe(Hello())
+            let mine = try await web3.subscribe(Mine())
+            var greetings = hello.makeAsyncIterator()
+            #expect(try await greetings.next() == "hello my friend")
+            var items: [Int] = []
+            let error = await failure { for try await item in mine { items.append(item) } }
+            #expect(items == [1])
+            #expect(error?.code == .subscriptionEnded)
+            #expect(await web3.metrics.subscriptions == 1)
+            await web3.close()
+            #expect(try await greetings.next() == nil)
+            await node.close()
+        }
     }
 
     // MARK: Solana
@@ -92,28 +95,31 @@ struct OtherNamespacesTests {
     @Test("Edge case 29: two equal requests get one numeric id; both streams get all, the last one's end is told once")
     func solanaLogs() async throws {
         let logs = try Self.json("solana/solders-03-logsNotification.json")["params"]?["result"]
-        let node = try await TestNode(replaying: Transcript(contentsOf: Self.solana))
-        let web3 = try await Web3.connect(to: node.endpoint)
-        let one = try await web3.subscribe(.solanaLogs())
-        let two = try await web3.subscribe(.solanaLogs())
-        var first = one.makeAsyncIterator()
-        var second = two.makeAsyncIterator()
-        // The two may come before the second has subscribed: then it begins behind them, as on a node.
-        for _ in 0..<2 {
-            let item = try await first.next()
-            #expect(item?.slot == 5_208_469 && item?.error == nil)
-            #expect(item?.signature == logs?["value"]?["signature"]?.stringValue)
-            #expect(item?.logs == ["BPF program 83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri success"])
+        // Simulated, so that on a slow machine too the node waits for both.
+        try await SimulatedLoop.run(seed: 29) { loop in
+            let node = try await TestNode(replaying: Transcript(contentsOf: Self.solana), loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
+            let one = try await web3.subscribe(.solanaLogs())
+            let two = try await web3.subscribe(.solanaLogs())
+            var first = one.makeAsyncIterator()
+            var second = two.makeAsyncIterator()
+            // The two may come before the second has subscribed: then it begins behind them, as on a node.
+            for _ in 0..<2 {
+                let item = try await first.next()
+                #expect(item?.slot == 5_208_469 && item?.error == nil)
+                #expect(item?.signature == logs?["value"]?["signature"]?.stringValue)
+                #expect(item?.logs == ["BPF program 83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri success"])
+            }
+            await one.unsubscribe()
+            #expect(try await first.next() == nil)
+            #expect(await web3.metrics.subscriptions == 1)
+            await two.unsubscribe()
+            while try await second.next() != nil {}
+            #expect(await web3.metrics.subscriptions == 0)
+            await web3.close()
+            await node.close()
+            #expect(await node.problems.isEmpty)
         }
-        await one.unsubscribe()
-        #expect(try await first.next() == nil)
-        #expect(await web3.metrics.subscriptions == 1)
-        await two.unsubscribe()
-        while try await second.next() != nil {}
-        #expect(await web3.metrics.subscriptions == 0)
-        await web3.close()
-        await node.close()
-        #expect(await node.problems.isEmpty)
     }
 
     @Test(
@@ -188,13 +194,16 @@ struct OtherNamespacesTests {
 
     @Test("Edge case 33: kinds of one's own in Solana's dialect, with the id 0 among theirs")
     func solanaKinds() async throws {
-        try await withReplay(of: Self.solana) { web3, _ in
-            async let slots = web3.notifications(SlotsRequest()).reduce(into: [Slot]()) { $0.append($1) }
-            async let roots = web3.notifications(RootsRequest()).reduce(into: [UInt64]()) { $0.append($1) }
-            async let accounts = web3.notifications(AccountRequest()).reduce(into: [JSONValue]()) { $0.append($1) }
-            let all = try await (slots: slots, roots: roots, accounts: accounts)
-            #expect(all.slots == [Slot(slot: 76, parent: 75, root: 44)] && all.roots == [4])
-            #expect(all.accounts.first?["value"]?["lamports"] == 41_083_620)
+        // Simulated, so that on a slow machine too the node waits for both.
+        try await SimulatedLoop.run(seed: 33) { loop in
+            try await withReplay(of: Self.solana, configuration: loop.configuration) { web3, _ in
+                async let slots = web3.notifications(SlotsRequest()).reduce(into: [Slot]()) { $0.append($1) }
+                async let roots = web3.notifications(RootsRequest()).reduce(into: [UInt64]()) { $0.append($1) }
+                async let accounts = web3.notifications(AccountRequest()).reduce(into: [JSONValue]()) { $0.append($1) }
+                let all = try await (slots: slots, roots: roots, accounts: accounts)
+                #expect(all.slots == [Slot(slot: 76, parent: 75, root: 44)] && all.roots == [4])
+                #expect(all.accounts.first?["value"]?["lamports"] == 41_083_620)
+            }
         }
     }
 
