@@ -42,8 +42,9 @@ sanitize: deps ## run the tests under the thread and the address sanitizer
 	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread
 	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
 
-live: deps ## try the command against a real node, where one is at hand
+live: deps ## try the command and the recorder against a real node, where one is at hand
 	@Tests/Scripts/live.sh
+	@Tests/Scripts/record-anvil.sh
 
 dependent: deps ## build a package elsewhere on disk that depends on this one
 	@Tests/Scripts/dependent.sh

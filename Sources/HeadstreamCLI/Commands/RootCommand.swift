@@ -8,6 +8,7 @@ enum RootCommand {
         options: [version],
         subcommands: [
             HeadsCommand.declaration, LogsCommand.declaration, CallCommand.declaration, ReplayCommand.declaration,
+            RecordCommand.declaration,
         ],
         footer: SharedOptions.footer
     )

@@ -51,6 +51,7 @@ enum ExitCode {
         case let error as Web3Error: (Self.code(for: error), Self.text(of: error))
         case let error as UsageError: (UsageError.exitCode, error.description)
         case let error as TranscriptError: (error.line > 0 ? Self.badData : Self.noInput, "\(error)")
+        case let error as OutputFileError: (Self.outputFailed, TerminalText.line(error.description))
         case let error as ValueError: (Self.usage, TerminalText.line("\(error)"))
         default: (Self.unavailable, TerminalText.line("\(error)"))
         }

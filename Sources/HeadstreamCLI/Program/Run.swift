@@ -20,6 +20,7 @@ struct Run: Sendable {
             case "heads": try await HeadsCommand.run(self)
             case "logs": try await LogsCommand.run(self)
             case "call": try await CallCommand.run(self)
+            case "record": try await RecordCommand.run(self)
             default: try await ReplayCommand.run(self)
             }
         } catch {
@@ -90,7 +91,7 @@ struct Run: Sendable {
     private static var home: String? { getenv("HOME").map { String(cString: $0) } }
 
     /// `--for`, counted from the connection on: how long that takes is the node's matter.
-    private func scheduleEnd() {
+    func scheduleEnd() {
         guard let duration = self.arguments[SharedOptions.duration] else { return }
         let loop = EventLoop.shared
         loop.execute {

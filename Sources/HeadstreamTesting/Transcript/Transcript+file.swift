@@ -10,8 +10,19 @@ extension Transcript {
     /// Reads a transcript from a file.
     ///
     /// Throws a ``TranscriptError`` if the file cannot be read, has more than `maxBytes`, or is malformed.
-    public init(contentsOf path: String, maxBytes: Int = 512 << 20) throws(TranscriptError) {
-        try self.init(parsing: Self.read(path, maxBytes: maxBytes), name: path)
+    ///
+    /// - Parameter droppingCutLine: the recording may have been ended in the middle of a line, by a crash or a full disk:
+    ///   what follows the last line end is left out.
+    public init(
+        contentsOf path: String,
+        maxBytes: Int = 512 << 20,
+        droppingCutLine: Bool = false
+    ) throws(TranscriptError) {
+        try self.init(
+            parsing: Self.read(path, maxBytes: maxBytes),
+            name: path,
+            droppingCutLine: droppingCutLine
+        )
     }
 
     /// Writes the text form to a file, replacing what was there.

@@ -8,9 +8,17 @@ extension Transcript {
     }
 
     /// Reads the text form from bytes; see ``init(parsing:name:)-(String,_)``.
-    public init(parsing bytes: [UInt8], name: String = "transcript") throws(TranscriptError) {
+    ///
+    /// - Parameter droppingCutLine: the writer may have been ended in the middle of a line: what follows the last line
+    ///   end is left out.
+    public init(
+        parsing bytes: [UInt8],
+        name: String = "transcript",
+        droppingCutLine: Bool = false
+    ) throws(TranscriptError) {
         var parser = TranscriptParser(name: name)
         var rest = bytes[...]
+        if droppingCutLine { rest = rest[..<((rest.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)] }
         while !rest.isEmpty {
             let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
             try parser.read(line: rest[rest.startIndex..<end])

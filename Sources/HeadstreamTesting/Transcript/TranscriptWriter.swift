@@ -14,6 +14,8 @@ public final class TranscriptWriter {
     /// The file.
     public let path: String
     private var descriptor: CInt
+    /// The file's length after its last whole entry.
+    private var length = 0
 
     /// Creates the file, or empties it. It is readable by its owner only: recordings may hold what a user asked for.
     public init(path: String) throws(TranscriptError) {
@@ -26,7 +28,8 @@ public final class TranscriptWriter {
         if self.descriptor >= 0 { _ = closeDescriptor(self.descriptor) }
     }
 
-    /// Appends one entry. Throws if the system does not take it, for instance because the disk is full.
+    /// Appends one entry. Throws if the system does not take it, for instance because the disk is full; what it took
+    /// of the entry is taken back then, so that the file ends with a whole line.
     public func write(_ event: Transcript.Event, at time: Duration? = nil) throws(TranscriptError) {
         var bytes: [UInt8] = []
         Transcript.Entry(event, at: time).append(to: &bytes)
@@ -51,9 +54,15 @@ public final class TranscriptWriter {
                 writeBytes(self.descriptor, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
             }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw TranscriptError.system("cannot be written", path: self.path) }
+            guard count >= 0 else {
+                let error = TranscriptError.system("cannot be written", path: self.path)
+                // Not possible on a pipe, and then not needed by its reader.
+                if offset > 0 { _ = ftruncate(self.descriptor, off_t(self.length)) }
+                throw error
+            }
             offset += count
         }
+        self.length += offset
     }
 }
 
