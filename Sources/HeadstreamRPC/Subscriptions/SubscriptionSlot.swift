@@ -8,13 +8,9 @@ struct SubscriptionSlot: ~Copyable {
     var previousSibling: UnsafeMutablePointer<SubscriptionSlot>?
     /// The id the server gave, without quotes; it lives as long as the slot.
     let serverID: UnsafeRawBufferPointer
-    /// What the filling arena may hold, in bytes.
-    let arenaLimit: Int
-    /// The same for results that go straight into it: 0 where whole messages are kept, so that they take the careful
-    /// way and the usual one has nothing to ask.
+    /// What the filling arena may hold, in bytes, for results that go straight into it: 0 where whole messages are
+    /// kept, so that they take the careful way and the usual one has nothing to ask.
     let resultLimit: Int
-    /// How often the server has acknowledged a subscription with this id; the first of the siblings knows.
-    var shares = 1
     /// The filling arena, while this side has it.
     var arena = Arena()
     var holdsArena = false
@@ -26,6 +22,10 @@ struct SubscriptionSlot: ~Copyable {
     var filledIndex = 0
     let hash: UInt64
 
+    /// What the filling arena may hold, in bytes.
+    let arenaLimit: Int
+    /// How often the server has acknowledged a subscription with this id; the first of the siblings knows.
+    var shares = 1
     let local: LocalSubscriptionID
     let methods: SubscriptionMethods
     let buffer: SubscriptionBuffer
