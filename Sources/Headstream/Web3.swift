@@ -109,7 +109,16 @@ public struct Web3: Sendable {
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
         let id = self.session.ids.take()
-        let text = try Parameters.request(id: id, method: method, parameters)
+        return try await self.call(id, method, try Parameters.request(id: id, method: method, parameters))
+    }
+
+    /// Sends a request that is encoded with this id.
+    func call<Value: Decodable>(
+        _ id: RequestID,
+        _ method: String,
+        _ text: [UInt8],
+        as type: Value.Type = Value.self
+    ) async throws(Web3Error) -> Value {
         let timeout = self.session.configuration.requestTimeout
         let bytes: ResponseBytes
         switch await self.session.connection.call(id, text: text, timeout: timeout) {

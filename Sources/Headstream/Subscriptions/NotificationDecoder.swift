@@ -50,11 +50,36 @@ struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
     }
 }
 
+/// For types that read themselves.
+struct ReadableDecoder<Element: JSONReadable & Sendable>: NotificationDecoder {
+    mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
+        var reader = JSONReader(bytes)
+        let value = try Element(from: &reader)
+        try reader.finish()
+        return value
+    }
+}
+
 extension AnyNotificationDecoder where Element: Decodable {
     /// The best decoder for the type: heads and logs have one of their own.
     static func suited() -> Self {
-        (AnyNotificationDecoder<BlockHeader>(BlockHeader.Decoder()) as? Self)
-            ?? (AnyNotificationDecoder<Log>(Log.Decoder()) as? Self)
-            ?? Self(DecodableDecoder<Element>())
+        // Asked once for a stream, so that nothing is asked for an item.
+        let decoder: Any =
+            switch Element.self {
+            case is BlockHeader.Type: AnyNotificationDecoder<BlockHeader>(BlockHeader.Decoder())
+            case is Log.Type: AnyNotificationDecoder<Log>(Log.Decoder())
+            case is Hash32.Type: AnyNotificationDecoder<Hash32>(ReadableDecoder())
+            case is Transaction.Type: AnyNotificationDecoder<Transaction>(PendingTransactionDecoder())
+            case is JSONValue.Type: AnyNotificationDecoder<JSONValue>(ReadableDecoder())
+            case is SubstrateHeader.Type: AnyNotificationDecoder<SubstrateHeader>(ReadableDecoder())
+            case is SolanaLogs.Type: AnyNotificationDecoder<SolanaLogs>(ReadableDecoder())
+            case let type as any MethodKeyedNotification.Type: Self.keyed(type)
+            default: Self(DecodableDecoder<Element>())
+            }
+        return decoder as? Self ?? Self(DecodableDecoder<Element>())
+    }
+
+    private static func keyed<Keyed: MethodKeyedNotification>(_ type: Keyed.Type) -> Any {
+        AnyNotificationDecoder<Keyed>(MethodKeyedDecoder<Keyed>())
     }
 }

@@ -18,6 +18,8 @@ final class StreamCore<Decoder: NotificationDecoder> {
     private var reader: SubscriptionReader
     private var decoder: Decoder
     private var isSuspended = false
+    /// The item behind the batch that was given last, which could not be read.
+    private var unreadable: Web3Error?
     /// Items that may still be taken before the clock is looked at; see ``giveTurn(_:)``.
     private var credit = 0
     private var batchBegan: UInt64 = 0
@@ -87,6 +89,50 @@ final class StreamCore<Decoder: NotificationDecoder> {
             }
             guard try await self.prepare() else { return nil }
         }
+    }
+
+    /// What is there now: at least one item, at most `limit`; waits only where there is nothing.
+    ///
+    /// Losses are passed over. An item that cannot be read ends the batch: those before it are given, then it is thrown,
+    /// then the stream goes on.
+    func nextBatch(upTo limit: Int) async throws(Web3Error) -> [Decoder.Element]? {
+        var items: [Decoder.Element] = []
+        while self.unreadable == nil {
+            if self.credit <= 0 || self.reader.count == 0 {
+                guard try await self.prepare() else { return nil }
+            }
+            self.take(&items, upTo: limit)
+            if !items.isEmpty { return items }
+        }
+        guard let error = self.unreadable else { return nil }
+        self.unreadable = nil
+        throw error
+    }
+
+    /// Takes what is in hand, and then what the loop has filled meanwhile, without waiting for more.
+    private func take(_ items: inout [Decoder.Element], upTo limit: Int) {
+        repeat {
+            _ = self.reader.takeLost()
+            items.reserveCapacity(min(limit, items.count + self.reader.count))
+            while items.count < limit, let record = self.reader.next() {
+                do throws(Web3Error) {
+                    items.append(try self.decode(record))
+                } catch {
+                    self.unreadable = error
+                    return
+                }
+            }
+        } while items.count < limit && self.refillAtOnce()
+        self.credit -= items.count
+    }
+
+    /// Swaps the drained batch for what is there; an end is left for the next call to tell.
+    private func refillAtOnce() -> Bool {
+        guard case .running(let lease) = self.state, case .filled(let resumesReading) = self.reader.refill() else {
+            return false
+        }
+        if resumesReading { lease.session.connection.consumerDrained() }
+        return true
     }
 
     @inline(__always)

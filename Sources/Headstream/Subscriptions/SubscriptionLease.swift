@@ -28,7 +28,11 @@ final class SubscriptionLease: Sendable {
     ) async throws(Web3Error) -> SubscriptionLease {
         let methods = request.methods
         let id = session.ids.take(kind: session.ids.kind(of: methods))
-        let text = try Parameters.request(id: id, method: methods.subscribe, request.parameters)
+        let named = request.namedParameters
+        let text =
+            named.isEmpty
+            ? try Parameters.request(id: id, method: methods.subscribe, request.parameters)
+            : try Parameters.request(id: id, method: methods.subscribe, named: named)
         let buffer = SubscriptionBuffer(limit: options.limit, policy: options.policy)
         // Made before the request, so that whatever ends this function early ends the subscription too.
         let lease = SubscriptionLease(session: session, local: session.newLocalID(), buffer: buffer)

@@ -16,23 +16,37 @@ import HeadstreamRPC
 /// let hashes = try await web3.eth.subscribe(.pendingHashes)
 /// ```
 public protocol SubscriptionRequest<Notification>: Sendable {
-    /// What one notification's `result` is read as.
+    /// What one notification's `result` is read as. A ``MethodKeyedNotification`` is told the method's name too.
     associatedtype Notification: Decodable & Sendable
 
+    /// What the node's family does in its own way. Default ``SubscriptionDialect/ethereum``.
+    var dialect: SubscriptionDialect { get }
     /// Default `eth_subscribe`.
     var subscribeMethod: String { get }
-    /// Default `eth_unsubscribe`.
+    /// Default: what the ``dialect`` derives from ``subscribeMethod``, so `eth_unsubscribe` for `eth_subscribe`.
     var unsubscribeMethod: String { get }
-    /// The parameters of the subscribe request.
+    /// The parameters of the subscribe request. Default none.
     var parameters: [any Encodable & Sendable] { get }
+    /// The same by name; sent in place of ``parameters`` where there are any. Default none.
+    var namedParameters: NamedParameters { get }
 }
 
 extension SubscriptionRequest {
+    public var dialect: SubscriptionDialect { .ethereum }
     public var subscribeMethod: String { "eth_subscribe" }
-    public var unsubscribeMethod: String { "eth_unsubscribe" }
+    public var unsubscribeMethod: String { self.dialect.unsubscribeMethod(for: self.subscribeMethod) }
+    public var parameters: [any Encodable & Sendable] { [] }
+    public var namedParameters: NamedParameters { NamedParameters() }
 
     var methods: SubscriptionMethods {
-        SubscriptionMethods(subscribe: self.subscribeMethod, unsubscribe: self.unsubscribeMethod)
+        let dialect = self.dialect
+        return SubscriptionMethods(
+            subscribe: self.subscribeMethod,
+            unsubscribe: self.unsubscribeMethod,
+            unsubscribeParameter: dialect.unsubscribeParameter,
+            sharesIDs: dialect.sharesIDs,
+            keepsMessages: Notification.self is any MethodKeyedNotification.Type
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 /// What a JSON-RPC message is, by the places of its parts: nothing is decoded.
 ///
 /// Places are offsets into the message (JSON-RPC 2.0 §4, §5; notifications of subscriptions as geth's pub/sub has
-/// them: `params.subscription` and `params.result`).
+/// them, `params.subscription` and `params.result`, with the names that other chains' nodes use in their place).
 package struct Envelope: Equatable {
     /// The `id` member.
     package enum ID: Equatable {
@@ -14,8 +14,9 @@ package struct Envelope: Equatable {
     }
 
     package var id = ID.absent
-    package var hasMethod = false
-    /// The text of `params.subscription`, without quotes.
+    /// The text of `method`, without quotes.
+    package var method: Range<Int>?
+    /// The text of `params.subscription`, without quotes; or of `params.subscription_id`, as Starknet's nodes call it.
     package var subscription: Range<Int>?
     /// `params.result`.
     package var notification: Range<Int>?
@@ -27,6 +28,8 @@ package struct Envelope: Equatable {
     package var error: Range<Int>?
     /// What the message takes, from its `{` to behind its `}`.
     package var bounds = 0..<0
+
+    package var hasMethod: Bool { self.method != nil }
 }
 
 /// Why a message is not an envelope.

@@ -154,8 +154,7 @@ struct EnvelopeScanner {
             case 6 where scanner.text(key, is: "result"):
                 envelope.result = try scanner.value()
             case 6 where scanner.text(key, is: "method"):
-                envelope.hasMethod = true
-                _ = try scanner.value()
+                envelope.method = scanner.unquoted(try scanner.value())
             case 6 where scanner.text(key, is: "params") && scanner.peek() == 0x7B:
                 try scanner.parameters(into: &envelope)
             default:
@@ -171,6 +170,10 @@ struct EnvelopeScanner {
             switch key.count {
             case 12 where scanner.text(key, is: "subscription"):
                 envelope.subscription = scanner.unquoted(try scanner.value())
+            case 15 where scanner.text(key, is: "subscription_id"):
+                // Starknet's name for it.
+                let place = try scanner.value()
+                envelope.subscription = envelope.subscription ?? scanner.unquoted(place)
             case 6 where scanner.text(key, is: "result"):
                 envelope.notification = try scanner.value()
             case 5 where scanner.text(key, is: "error"):

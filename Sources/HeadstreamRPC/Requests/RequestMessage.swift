@@ -3,9 +3,16 @@ package import HeadstreamJSON
 /// Writes requests (JSON-RPC 2.0 §4 and §6).
 package enum RequestMessage {
     /// One request.
-    package static func encode(id: RequestID, method: String, parameters: (inout JSONWriter) -> Void) -> [UInt8] {
+    ///
+    /// - Parameter isNamed: parameters are members of an object, `parameters` writes their keys too (JSON-RPC 2.0 §4.2).
+    package static func encode(
+        id: RequestID,
+        method: String,
+        isNamed: Bool = false,
+        parameters: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
         var writer = JSONWriter()
-        Self.write(id: id, method: method, parameters: parameters, to: &writer)
+        Self.write(id: id, method: method, isNamed: isNamed, parameters: parameters, to: &writer)
         return writer.bytes
     }
 
@@ -28,6 +35,7 @@ package enum RequestMessage {
     private static func write(
         id: RequestID,
         method: String,
+        isNamed: Bool = false,
         parameters: (inout JSONWriter) -> Void,
         to writer: inout JSONWriter
     ) {
@@ -39,9 +47,9 @@ package enum RequestMessage {
         writer.key("method")
         writer.write(method)
         writer.key("params")
-        writer.beginArray()
+        if isNamed { writer.beginObject() } else { writer.beginArray() }
         parameters(&writer)
-        writer.endArray()
+        if isNamed { writer.endObject() } else { writer.endArray() }
         writer.endObject()
     }
 }

@@ -16,6 +16,7 @@ extension RequestProcessor {
         if let (id, result) = self.notificationShape.match(message) {
             self.deliver(
                 UnsafeRawBufferPointer(rebasing: message[result]),
+                of: message,
                 to: UnsafeRawBufferPointer(rebasing: message[id]),
                 now: now,
                 actions: &actions
@@ -32,6 +33,7 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
+        self.clock = now
         var scanner = EnvelopeScanner(message)
         do throws(EnvelopeError) {
             // An empty message, or blanks, is nothing; several messages in one frame are several messages.
@@ -123,7 +125,8 @@ extension RequestProcessor {
             if let result = envelope.notification {
                 self.notificationShape.learn(message, envelope)
                 let bytes = UnsafeRawBufferPointer(rebasing: message[result])
-                self.deliver(bytes, to: id, now: now, actions: &actions)
+                let whole = UnsafeRawBufferPointer(rebasing: message[envelope.bounds])
+                self.deliver(bytes, of: whole, to: id, now: now, actions: &actions)
             } else if let place = envelope.notificationError {
                 self.endedByNode(id, reason: self.nodeError(at: place, in: message).message, actions: &actions)
             } else {

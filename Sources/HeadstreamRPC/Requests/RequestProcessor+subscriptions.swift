@@ -48,34 +48,49 @@ extension RequestProcessor {
     // MARK: Notifications
 
     /// Routes one notification: to its subscription, or to the orphans while a subscribe request waits.
+    ///
+    /// - Parameter message: all of it, for subscriptions that keep more than the result.
     @inline(__always)
     mutating func deliver(
         _ result: UnsafeRawBufferPointer,
+        of message: UnsafeRawBufferPointer,
         to id: UnsafeRawBufferPointer,
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        guard let slot = self.table.find(id) else { return self.keepOrphan(result, id) }
+        guard let slot = self.table.find(id) else {
+            return self.keepOrphan(message, id, now: now, actions: &actions)
+        }
         self.statistics.notifications &+= 1
         if slot.pointee.holdsArena, slot.pointee.sibling == nil,
-            slot.pointee.arena.append(result, limit: slot.pointee.arenaLimit)
+            slot.pointee.arena.append(result, limit: slot.pointee.resultLimit)
         {
             return
         }
-        self.deliverCarefully(result, to: slot, now: now, actions: &actions)
+        self.deliverCarefully(result, of: message, to: slot, now: now, actions: &actions)
     }
 
     /// A notification of no subscription: the first of one that is asked for, or the last of one that was ended.
+    ///
+    /// The whole message is kept: who will want it, and how much of it, is not known yet.
     @inline(never)
-    private mutating func keepOrphan(_ result: UnsafeRawBufferPointer, _ id: UnsafeRawBufferPointer) {
-        guard self.pendingSubscribes > 0, self.departing.isEmpty || self.departing[Array(id)] == nil else { return }
-        self.orphans.append(id: id, result: result)
+    private mutating func keepOrphan(
+        _ message: UnsafeRawBufferPointer,
+        _ id: UnsafeRawBufferPointer,
+        now: UInt64,
+        actions: inout RequestProcessorActions
+    ) {
+        guard self.departing.isEmpty || self.departing[Array(id)] == nil else { return }
+        if !self.lingering.isEmpty { self.endLingering(id, now: now, actions: &actions) }
+        guard self.pendingSubscribes > 0 else { return }
+        self.orphans.append(id: id, result: message)
     }
 
     /// The first notification of a turn, one for several consumers, or one that meets a full buffer.
     @inline(never)
     private mutating func deliverCarefully(
         _ result: UnsafeRawBufferPointer,
+        of message: UnsafeRawBufferPointer,
         to first: SubscriptionTable.Slot,
         now: UInt64,
         actions: inout RequestProcessorActions
@@ -90,7 +105,7 @@ extension RequestProcessor {
                 self.filled.append(slot)
                 actions.hasFilled = true
             }
-            switch slot.pointee.deliver(result) {
+            switch slot.pointee.deliver(slot.pointee.keepsMessages ? message : result) {
             case .stored:
                 break
             case .storedButFull:
@@ -175,6 +190,7 @@ extension RequestProcessor {
     ) -> Bool {
         guard let id = Self.subscriptionID(token) else { return false }
         let isQuoted = token.first == 0x22
+        if !self.lingering.isEmpty { self.lingering[Array(id)] = nil }
         self.locals[local] = .active(
             self.table.insert(id, isQuoted: isQuoted, local: local, methods: methods, buffer: buffer)
         )
@@ -188,11 +204,15 @@ extension RequestProcessor {
         actions: inout RequestProcessorActions
     ) {
         guard !self.orphans.isEmpty, case .active(let slot)? = self.locals[local] else { return }
-        for result in self.orphans.take(id: slot.pointee.serverID) {
+        for message in self.orphans.take(id: slot.pointee.serverID) {
             // A full buffer may have ended it meanwhile.
             guard case .active(let slot)? = self.locals[local] else { return }
-            self.statistics.notifications &+= 1
-            result.withUnsafeBytes { self.deliverCarefully($0, to: slot, now: now, actions: &actions) }
+            message.withUnsafeBytes { message in
+                // It was scanned when it came, so it is there.
+                guard let result = Envelope.notification(in: message)?.result else { return }
+                self.statistics.notifications &+= 1
+                self.deliverCarefully(result, of: message, to: slot, now: now, actions: &actions)
+            }
         }
     }
 
@@ -253,10 +273,12 @@ extension RequestProcessor {
         let id = Array(slot.pointee.serverID)
         let isQuoted = slot.pointee.serverIDIsQuoted
         let methods = slot.pointee.methods
+        let shares = slot.pointee.shares
         guard self.table.remove(slot) else {
             return self.resume(waiter, .success(ResponseBytes("true")), &actions)
         }
-        self.sendUnsubscribe(id, isQuoted: isQuoted, methods, waiter: waiter, now: now, actions: &actions)
+        let departure = Departure(serverID: id, isQuoted: isQuoted, methods: methods, waiter: waiter)
+        self.depart(departure, shares: shares, now: now, actions: &actions)
     }
 
     /// The answer to a subscribe request that nobody waits for any more.
@@ -266,15 +288,19 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        // A doubled answer names a subscription that lives. Invented ones could come without end.
-        guard let id = Self.subscriptionID(token), self.table.find(id) == nil,
-            self.queuedCount < self.limits.maxQueued
-        else { return }
+        // Invented answers could come without end.
+        guard let id = Self.subscriptionID(token), self.queuedCount < self.limits.maxQueued else { return }
+        if let holder = self.table.find(id) {
+            // A doubled answer names a subscription that lives; so does one that shares its id.
+            if methods.sharesIDs { holder.pointee.shares += 1 }
+            return
+        }
         let isQuoted = token.first == 0x22
-        self.sendUnsubscribe(Array(id), isQuoted: isQuoted, methods, waiter: .nobody, now: now, actions: &actions)
+        let departure = Departure(serverID: Array(id), isQuoted: isQuoted, methods: methods, waiter: .nobody)
+        self.depart(departure, shares: 1, now: now, actions: &actions)
     }
 
-    private mutating func sendUnsubscribe(
+    mutating func sendUnsubscribe(
         _ serverID: [UInt8],
         isQuoted: Bool,
         _ methods: SubscriptionMethods,
@@ -283,7 +309,12 @@ extension RequestProcessor {
         actions: inout RequestProcessorActions
     ) {
         let id = self.ids.take()
-        let text = RequestMessage.encode(id: id, method: methods.unsubscribe) { writer in
+        let text = RequestMessage.encode(
+            id: id,
+            method: methods.unsubscribe,
+            isNamed: methods.unsubscribeParameter != nil
+        ) { writer in
+            if let name = methods.unsubscribeParameter { writer.key(name) }
             // The token as the server wrote it, escapes and all.
             writer.writeRaw(isQuoted ? [0x22] + serverID + [0x22] : serverID)
         }

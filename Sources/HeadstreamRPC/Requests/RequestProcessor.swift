@@ -62,6 +62,14 @@ package struct RequestProcessor: ~Copyable {
     var pendingSubscribes = 0
     /// Ids that are being unsubscribed, and by how many requests.
     var departing: [[UInt8]: Int] = [:]
+    /// Subscribe requests that wait and whose server gives equal requests one id.
+    var pendingShared = 0
+    /// Ids of such a server whose unsubscribing waits for them; see ``depart(_:shares:now:actions:)``.
+    var waitingDepartures: [Departure] = []
+    /// The time of the last fact that told one, but for usual notifications.
+    var clock: UInt64 = 0
+    /// Ids of such a server that were unsubscribed once and asked for more often.
+    var lingering: [[UInt8]: Lingering] = [:]
     /// Slots that hold their arena, to be published at the turn's end; `nil` where one has ended meanwhile.
     var filled: [SubscriptionTable.Slot?] = []
     /// Subscriptions that made the connection stop reading and may not have been drained since.
@@ -163,9 +171,10 @@ package struct RequestProcessor: ~Copyable {
             self.deadlines.insert(id, at: deadline)
             switch purpose {
             case .call: break
-            case .subscribe(let local, _, _, _):
+            case .subscribe(let local, let methods, _, _):
                 self.locals[local] = .asked(id)
                 self.pendingSubscribes += 1
+                if methods.sharesIDs { self.pendingShared += 1 }
             case .unsubscribe(_, let serverID):
                 self.departing[serverID, default: 0] += 1
             }
@@ -202,6 +211,7 @@ package struct RequestProcessor: ~Copyable {
 
     /// Sends what waits, as far as the window allows.
     mutating func sendQueued(_ actions: inout RequestProcessorActions) {
+        if self.pendingShared == 0, !self.waitingDepartures.isEmpty { self.departWaiting(&actions) }
         while self.queuedCount > 0, let (first, text) = self.nextQueued() {
             let count = self.liveItems(ofGroup: first)
             guard self.inFlight + count <= self.limits.maxInFlight else { break }
@@ -282,6 +292,7 @@ package struct RequestProcessor: ~Copyable {
 
     /// The clock has reached ``nextDeadline``.
     package mutating func deadlineReached(now: UInt64, actions: inout RequestProcessorActions) {
+        self.clock = now
         while let id = self.deadlines.popDue(at: now) {
             guard let entry = self.remove(id) else { continue }
             let message =
@@ -316,6 +327,9 @@ package struct RequestProcessor: ~Copyable {
         self.pausing = []
         self.queuedCount = 0
         self.pendingSubscribes = 0
+        self.pendingShared = 0
+        self.waitingDepartures = []
+        self.lingering = [:]
         for (_, entry) in entries {
             self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
         }
@@ -346,9 +360,10 @@ package struct RequestProcessor: ~Copyable {
         }
         switch entry.purpose {
         case .call: break
-        case .subscribe(let local, _, _, _):
+        case .subscribe(let local, let methods, _, _):
             self.locals[local] = nil
             self.pendingSubscribes -= 1
+            if methods.sharesIDs { self.pendingShared -= 1 }
         case .unsubscribe(_, let serverID):
             if let count = self.departing[serverID] { self.departing[serverID] = count > 1 ? count - 1 : nil }
         }

@@ -8,8 +8,9 @@ struct SubscriptionSlot: ~Copyable {
     var previousSibling: UnsafeMutablePointer<SubscriptionSlot>?
     /// The id the server gave, without quotes; it lives as long as the slot.
     let serverID: UnsafeRawBufferPointer
-    /// What the filling arena may hold, in bytes.
-    let arenaLimit: Int
+    /// What the filling arena may hold, in bytes, for results that go straight into it: 0 where whole messages are
+    /// kept, so that they take the careful way and the usual one has nothing to ask.
+    let resultLimit: Int
     /// The filling arena, while this side has it.
     var arena = Arena()
     var holdsArena = false
@@ -21,6 +22,10 @@ struct SubscriptionSlot: ~Copyable {
     var filledIndex = 0
     let hash: UInt64
 
+    /// What the filling arena may hold, in bytes.
+    let arenaLimit: Int
+    /// How often the server has acknowledged a subscription with this id; the first of the siblings knows.
+    var shares = 1
     let local: LocalSubscriptionID
     let methods: SubscriptionMethods
     let buffer: SubscriptionBuffer
@@ -37,10 +42,14 @@ struct SubscriptionSlot: ~Copyable {
         self.methods = methods
         self.buffer = buffer
         self.arenaLimit = buffer.limit / 2
+        self.resultLimit = methods.keepsMessages ? 0 : self.arenaLimit
         self.serverID = serverID
         self.serverIDIsQuoted = serverIDIsQuoted
         self.hash = hash
     }
+
+    /// Whether its records are whole messages and not their results.
+    var keepsMessages: Bool { self.resultLimit == 0 }
 
     /// What became of a notification.
     enum Delivery {

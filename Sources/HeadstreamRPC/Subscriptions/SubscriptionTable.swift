@@ -135,6 +135,7 @@ struct SubscriptionTable: ~Copyable {
             slot.pointee.previousSibling = first
             next?.pointee.previousSibling = slot
             first.pointee.sibling = slot
+            first.pointee.shares += 1
             return slot
         }
         if (self.count + 1) * 2 > self.mask + 1 { self.grow() }
@@ -159,6 +160,7 @@ struct SubscriptionTable: ~Copyable {
         while let first = self.places[place].slot {
             if first == slot {
                 if let next {
+                    next.pointee.shares = slot.pointee.shares
                     self.places[place].slot = next
                     return false
                 }

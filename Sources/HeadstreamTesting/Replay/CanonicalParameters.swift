@@ -21,6 +21,16 @@ enum CanonicalParameters {
         }
     }
 
+    /// The canonical text of the one parameter that there is, whether it goes by its place or by a name.
+    static func onlyText(_ params: ArraySlice<UInt8>?) -> String {
+        if let params, let value = try? JSONValue(parsing: Array(params)),
+            case .object(let members)? = self.canonical(value), members.count == 1, let name = members.keys.first
+        {
+            return members[name]?.description ?? ""
+        }
+        return self.text(params)
+    }
+
     /// The canonical text of any message, or its bytes without surrounding blanks where it is not JSON.
     static func text(ofMessage bytes: [UInt8]) -> String {
         if let value = try? JSONValue(parsing: bytes) { return (self.canonical(value) ?? .null).description }

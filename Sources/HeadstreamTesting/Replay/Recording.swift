@@ -66,6 +66,8 @@ struct Recording {
     /// at the same time.
     struct Lane {
         var key: String
+        /// Whether several of them had one id.
+        var isShared = false
     }
 
     let name: String
@@ -215,8 +217,9 @@ struct RecordingBuilder {
                 let method = element.method ?? ""
                 let key = method + "\u{0}" + params
                 let call = append(key, method: method, params: params)
-                if method.lowercased().contains("unsubscribe") {
-                    recording.calls[call].endedLane = self.subscriptions[params].flatMap { recording.calls[$0].lane }
+                if SubscriptionVerb(method) == .unsubscribe {
+                    let id = CanonicalParameters.onlyText(element.params.map { message[$0] })
+                    recording.calls[call].endedLane = self.subscriptions[id].flatMap { recording.calls[$0].lane }
                 }
                 keys.append(key)
                 pending.calls.append((call, element.id.map { message.text($0) }))
@@ -308,12 +311,19 @@ struct RecordingBuilder {
     }
 
     private mutating func noteSubscription(_ call: Int, id: String, _ recording: inout Recording) {
-        let method = recording.calls[call].method.lowercased()
-        guard method.contains("subscribe"), let first = id.utf8.first else { return }
-        if method.contains("unsubscribe") {
+        guard let verb = SubscriptionVerb(recording.calls[call].method), let first = id.utf8.first else { return }
+        if verb == .unsubscribe {
             if id == "true", let lane = recording.calls[call].endedLane { self.openLanes.remove(lane) }
         } else if first == UInt8(ascii: "\"") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= first {
             let key = recording.calls[call].key
+            // An id that an equal request was given and still has: both share it, as Solana's nodes do.
+            if let earlier = self.subscriptions[id], recording.calls[earlier].key == key,
+                let lane = recording.calls[earlier].lane, self.openLanes.contains(lane)
+            {
+                recording.lanes[lane].isShared = true
+                recording.calls[call].lane = lane
+                return
+            }
             let known = recording.lanesByKey[key] ?? []
             let lane: Int
             if let free = known.first(where: { !self.openLanes.contains($0) }) {

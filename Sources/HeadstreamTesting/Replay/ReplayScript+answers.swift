@@ -65,7 +65,7 @@ extension ReplayScript {
             let refusal = self.refuse(element, in: message)
             return id.map { Self.error(id: $0, code: -32600, refusal) }
         }
-        if method.lowercased().contains("unsubscribe"),
+        if SubscriptionVerb(method) == .unsubscribe,
             let place = self.subscriptions.lastIndex(where: { Self.isOnly($0.id, in: element, of: message) })
         {
             return self.unsubscribe(place, method: method, id: id, recorded: self.passNext())
@@ -132,7 +132,7 @@ extension ReplayScript {
     private func isNext(_ key: String, method: String) -> Bool {
         guard self.nextCall < self.recording.calls.count else { return false }
         let next = self.recording.calls[self.nextCall]
-        return next.key == key || (next.method == method && method.lowercased().contains("unsubscribe"))
+        return next.key == key || (next.method == method && SubscriptionVerb(method) == .unsubscribe)
     }
 
     /// With strict matching, goes on to the next recorded request and returns the one that was next.
@@ -167,6 +167,7 @@ extension ReplayScript {
     /// more subscriptions than were recorded at a time, so that each of them is served.
     private func lane(for key: String, recorded: Int) -> Int {
         let lanes = self.recording.lanesByKey[key] ?? [recorded]
+        if let shared = lanes.last, self.recording.lanes[shared].isShared { return shared }
         let free = lanes.first { lane in !self.subscriptions.contains { $0.isActive && $0.lane == lane } }
         return free ?? lanes.last ?? recorded
     }
@@ -178,6 +179,11 @@ extension ReplayScript {
         id: String?,
         before: inout [[UInt8]]
     ) -> [UInt8]? {
+        if self.recording.lanes[lane].isShared,
+            let holder = self.subscriptions.first(where: { $0.isActive && $0.lane == lane })
+        {
+            return id.map { Self.splice(answer, id: $0, result: holder.id) }
+        }
         let isText = answer.result.flatMap { answer.bytes[$0].first } == UInt8(ascii: "\"")
         let recorded = answer.result.map { String(decoding: answer.bytes[$0], as: UTF8.self) } ?? ""
         let handed = self.handOut(isText: isText, recorded: recorded)
@@ -241,7 +247,7 @@ extension ReplayScript {
 
     /// Whether the only parameter is this id.
     private static func isOnly(_ id: String, in element: WireMessage.Element, of message: WireMessage) -> Bool {
-        CanonicalParameters.text(element.params.map { message[$0] }) == id
+        CanonicalParameters.onlyText(element.params.map { message[$0] }) == id
     }
 
     // MARK: Texts

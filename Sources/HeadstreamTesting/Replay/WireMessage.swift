@@ -11,7 +11,7 @@ struct WireMessage {
         var params: Range<Int>?
         var result: Range<Int>?
         var hasError = false
-        /// `params.subscription`.
+        /// `params.subscription`, or `params.subscription_id` as Starknet's nodes call it.
         var subscription: Range<Int>?
     }
 
@@ -101,7 +101,9 @@ struct WireMessage {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             let range = try reader.skipValue()
-            if key == "subscription" { found = range.lowerBound + offset..<range.upperBound + offset }
+            if key == "subscription" || key == "subscription_id" {
+                found = range.lowerBound + offset..<range.upperBound + offset
+            }
         }
         return found
     }
