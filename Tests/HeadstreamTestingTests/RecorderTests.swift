@@ -19,8 +19,9 @@ struct RecorderTests {
         var configuration = Configuration()
         configuration.loop = loop
         configuration.endOfConnectionEndsStreams = true
-        // On real sockets a busy machine may be slow between the two subscriptions.
-        let options = ReplayOptions(settleTime: .seconds(1))
+
+        // The client makes the two subscriptions; the session holds more.
+        let options = ReplayOptions(awaitedSubscriptions: 2)
         let node = try await TestNode(
             replaying: transcript,
             options: options,

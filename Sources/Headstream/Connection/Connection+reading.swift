@@ -34,8 +34,8 @@ extension Connection: ChannelDelegate {
         if self.pongs.receivedPing(payload) {
             self.write(.pong, payload)
         } else if !self.looksAfterPongs {
-            // After this turn's writes have gone out, so from the turn's end; if they cannot, `channelDrained` says when
-            // they have. Once a turn: one read may bring a hundred thousand pings.
+            // Once a turn, for a flood of pings, of which one read may bring a hundred thousand; and in the turn after
+            // this one, when this one's writes have gone out. If they could not, `channelDrained` says when they have.
             self.looksAfterPongs = true
             self.loop.atTurnEnd {
                 self.assumeIsolated { $0.looksAfterPongs = false }

@@ -36,7 +36,7 @@ actor Connection {
     var actions = RequestProcessorActions()
     var closing = ClosingHandshake(role: .client)
     var pongs = PongPolicy()
-    /// A look at the pongs that wait is queued.
+    /// At the end of this turn a look at the pongs that wait is queued.
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
