@@ -68,6 +68,9 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
             let loop = EventLoop(name: "stage")
             var configuration = Configuration()
             configuration.eventLoop = loop
+            // Nothing is to depend on how fast the machine is; tests of timeouts set their own.
+            configuration.connectTimeout = .seconds(3600)
+            configuration.requestTimeout = .seconds(3600)
             do {
                 try await play(loop, configuration)
                 await loop.shutdown()
