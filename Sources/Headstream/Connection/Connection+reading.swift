@@ -59,6 +59,7 @@ extension Connection: ChannelDelegate {
         case .upgrading: break
         case .idle, .connecting, .ended: offset = bytes.count
         }
+        if self.wakesAtTurnEnd { self.publish() }
         self.metrics.bytesReceived &+= UInt64(offset)
         return offset
     }

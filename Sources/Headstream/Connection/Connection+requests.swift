@@ -5,7 +5,7 @@ import HeadstreamWebSocket
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
     /// Sends a request and returns its result's bytes.
-    func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
+    nonisolated func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
         await self.waiting(for: id) { connection, waiter in
             connection.inbound.processor.submit(
                 id,
@@ -18,7 +18,7 @@ extension Connection {
     }
 
     /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in `buffer`.
-    func subscribe(
+    nonisolated func subscribe(
         _ local: LocalSubscriptionID,
         _ methods: SubscriptionMethods,
         id: RequestID,
@@ -41,20 +41,26 @@ extension Connection {
     }
 
     /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
-    private func waiting(
+    ///
+    /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
+    /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
+    private nonisolated func waiting(
         for id: RequestID,
-        _ submit: (isolated Connection, Waiter) -> Void
+        _ submit: @escaping @Sendable (isolated Connection, Waiter) -> Void
     ) async -> Waiter.Outcome {
-        await withTaskCancellationHandler {
+        let cancellation = CancellationFlag()
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                // Asked here, on the loop: a cancellation before this point finds nothing to cancel.
-                guard !Task.isCancelled else {
-                    return continuation.resume(returning: .failure(RPCError(.cancelled, "cancelled")))
+                self.onLoop { connection in
+                    guard !cancellation.isSet else {
+                        return continuation.resume(returning: .failure(RPCError(.cancelled, "cancelled")))
+                    }
+                    submit(connection, .continuation(continuation))
+                    connection.perform()
                 }
-                submit(self, .continuation(continuation))
-                self.perform()
             }
         } onCancel: {
+            cancellation.set()
             self.enqueue { connection in
                 connection.inbound.processor.cancelled(id, actions: &connection.actions)
                 connection.perform()
@@ -63,38 +69,51 @@ extension Connection {
     }
 
     /// Sends a batch's messages and returns an outcome for each item, in their order.
-    func callBatch(
+    nonisolated func callBatch(
         _ messages: [(first: RequestID, count: Int, text: [UInt8])],
         timeout: Duration
     ) async -> [Waiter.Outcome] {
-        await withTaskCancellationHandler {
+        let cancellation = CancellationFlag()
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let total = messages.reduce(0) { $0 + $1.count }
-                // As for one request: what is cancelled already is not sent.
-                guard !Task.isCancelled else {
-                    let outcome = Waiter.Outcome.failure(RPCError(.cancelled, "cancelled"))
-                    return continuation.resume(returning: Array(repeating: outcome, count: total))
+                self.onLoop { connection in
+                    let total = messages.reduce(0) { $0 + $1.count }
+                    // As for one request: what is cancelled already is not sent.
+                    guard !cancellation.isSet else {
+                        let outcome = Waiter.Outcome.failure(RPCError(.cancelled, "cancelled"))
+                        return continuation.resume(returning: Array(repeating: outcome, count: total))
+                    }
+                    let collector = BatchCollector(count: total, continuation: continuation)
+                    var index = 0
+                    for message in messages {
+                        let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
+                        index += message.count
+                        connection.inbound.processor.submitBatch(
+                            message.first,
+                            text: message.text,
+                            deadline: connection.deadline(in: timeout),
+                            waiters: waiters,
+                            actions: &connection.actions
+                        )
+                    }
+                    connection.perform()
                 }
-                let collector = BatchCollector(count: total, continuation: continuation)
-                var index = 0
-                for message in messages {
-                    let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
-                    index += message.count
-                    self.inbound.processor.submitBatch(
-                        message.first,
-                        text: message.text,
-                        deadline: self.deadline(in: timeout),
-                        waiters: waiters,
-                        actions: &self.actions
-                    )
-                }
-                self.perform()
             }
         } onCancel: {
+            cancellation.set()
             self.enqueue { connection in
                 connection.cancel(messages)
                 connection.perform()
             }
+        }
+    }
+
+    /// Does `body` on the loop: at once where the caller is on it, else soon.
+    private nonisolated func onLoop(_ body: @escaping @Sendable (isolated Connection) -> Void) {
+        if self.loop.isCurrent {
+            self.assumeIsolated { body($0) }
+        } else {
+            self.enqueue(body)
         }
     }
 
@@ -107,15 +126,17 @@ extension Connection {
     }
 
     /// Ends a subscription and returns when the node has answered, or will not.
-    func unsubscribe(_ local: LocalSubscriptionID) async {
+    nonisolated func unsubscribe(_ local: LocalSubscriptionID) async {
         _ = await withCheckedContinuation { continuation in
-            self.inbound.processor.unsubscribe(
-                local,
-                now: self.loop.now.nanoseconds,
-                waiter: .continuation(continuation),
-                actions: &self.actions
-            )
-            self.perform()
+            self.onLoop { connection in
+                connection.inbound.processor.unsubscribe(
+                    local,
+                    now: connection.loop.now.nanoseconds,
+                    waiter: .continuation(continuation),
+                    actions: &connection.actions
+                )
+                connection.perform()
+            }
         }
     }
 
@@ -160,7 +181,7 @@ extension Connection {
         while !self.actions.isEmpty {
             var actions = RequestProcessorActions()
             swap(&actions, &self.actions)
-            if actions.hasFilled { self.publishAtTurnEnd() }
+            if actions.hasFilled { self.wakeAtTurnEnd() }
             for message in actions.messages { self.send(message) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
@@ -171,15 +192,26 @@ extension Connection {
         self.scheduleRequestDeadline()
     }
 
+    /// Puts what a read brought where consumers find it. At the end of each read and not of the turn: a consumer on the
+    /// loop has its turn between two reads, and would find the arena in the loop's hands every time.
+    func publish() {
+        self.inbound.processor.publish(&self.actions)
+        self.wakes += self.actions.consumers
+        self.actions.consumers.removeAll(keepingCapacity: true)
+        self.perform()
+    }
+
     /// Consumers are woken once a turn, however many reads it had: a sleep and a wake cost as much as 150 messages.
-    private func publishAtTurnEnd() {
-        guard !self.publishesAtTurnEnd else { return }
-        self.publishesAtTurnEnd = true
+    private func wakeAtTurnEnd() {
+        guard !self.wakesAtTurnEnd else { return }
+        self.wakesAtTurnEnd = true
         self.loop.atTurnEnd {
             self.assumeIsolated { connection in
-                connection.publishesAtTurnEnd = false
-                connection.inbound.processor.publish(&connection.actions)
-                connection.perform()
+                connection.wakesAtTurnEnd = false
+                connection.publish()
+                var wakes: [CheckedContinuation<Void, Never>] = []
+                swap(&wakes, &connection.wakes)
+                for consumer in wakes { consumer.resume() }
             }
         }
     }

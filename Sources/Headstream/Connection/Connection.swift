@@ -43,7 +43,9 @@ actor Connection {
     var metrics = Metrics()
     /// The one callback for all requests' timeouts, and what it is set to.
     var requestDeadline: (id: DeadlineID, instant: UInt64)?
-    var publishesAtTurnEnd = false
+    /// Consumers with something new to read, to be resumed at this turn's end.
+    var wakes: [CheckedContinuation<Void, Never>] = []
+    var wakesAtTurnEnd = false
 
     /// The caller of ``open()``.
     private var opening: CheckedContinuation<Result<Void, Web3Error>, Never>?

@@ -208,7 +208,10 @@ final class StreamCore<Decoder: NotificationDecoder> {
         if self.runsOnLoop {
             let now = lease.session.loop.now.nanoseconds
             if now &- self.batchBegan > Self.patience {
-                await Task.yield()
+                // Not `Task.yield()`: that goes through the global pool and comes back when a thread of it had time.
+                await withCheckedContinuation { continuation in
+                    lease.session.loop.atTurnEnd { continuation.resume() }
+                }
                 self.batchBegan = lease.session.loop.now.nanoseconds
             }
         }
