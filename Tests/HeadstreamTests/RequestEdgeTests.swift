@@ -3,6 +3,7 @@ import HeadstreamJSON
 import HeadstreamSockets
 import HeadstreamTesting
 import HeadstreamWebSocket
+import Synchronization
 import Testing
 
 /// Requests and their answers, in time or not (edge cases, part B).
@@ -175,8 +176,12 @@ struct RequestEdgeTests {
         arguments: Stage.allCases
     )
     func brokenWhileWriting(stage: Stage) async throws {
-        let script: ScriptedServer.Script = { client, message in
-            if message.calls.contains(where: { $0.params.first?.intValue == 25 }) { client.drop() }
+        final class Seen: Sendable {
+            let count = Atomic(0)
+        }
+        let seen = Seen()
+        let script: ScriptedServer.Script = { client, _ in
+            if seen.count.add(1, ordering: .relaxed).newValue == 25 { client.drop() }
         }
         try await stage.run(configure: { $0.maxInFlight = 50 }, script: script) { web3, _ in
             let results = await withTaskGroup(of: Web3Error.Code?.self) { group in
