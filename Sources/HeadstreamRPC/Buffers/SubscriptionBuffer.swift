@@ -3,9 +3,9 @@ import HeadstreamLocks
 /// What lies between the loop and one consumer: two arenas of bytes that swap places.
 ///
 /// The loop copies notifications into the *filling* arena; a consumer that has drained its own swaps the two. The lock
-/// guards pointers and flags only: the loop takes the filling arena out at a turn's first notification
-/// (``Filling``), copies without the lock and puts it back at the turn's end; nothing is decoded, resumed or released
-/// under it. So a turn costs one lock operation on each side, however many notifications it brings.
+/// guards pointers and flags only: the loop takes the filling arena out at a read's first notification
+/// (``takeFilling()``), copies without the lock and puts it back at the read's end; nothing is decoded, resumed or released
+/// under it. So a read costs one lock operation on each side, however many notifications it brings.
 ///
 /// Of ``limit``, half belongs to the arena being filled and half to the one being drained.
 package final class SubscriptionBuffer: Sendable {

@@ -143,7 +143,7 @@ extension RequestProcessor {
         self.release(slot, waiter: .nobody, now: now, actions: &actions)
     }
 
-    /// Puts the filled arenas back where the consumers find them. At the end of each turn that stored something.
+    /// Puts the filled arenas back where the consumers find them. At the end of each read that stored something.
     package mutating func publish(_ actions: inout RequestProcessorActions) {
         for slot in self.filled {
             if let slot, let consumer = self.publish(slot) { actions.consumers.append(consumer) }

@@ -70,7 +70,7 @@ package struct RequestProcessor: ~Copyable {
     var clock: UInt64 = 0
     /// Ids of such a server that were unsubscribed once and asked for more often.
     var lingering: [[UInt8]: Lingering] = [:]
-    /// Slots that hold their arena, to be published at the turn's end; `nil` where one has ended meanwhile.
+    /// Slots that hold their arena, to be published at the read's end; `nil` where one has ended meanwhile.
     var filled: [SubscriptionTable.Slot?] = []
     /// Subscriptions that made the connection stop reading and may not have been drained since.
     var pausing: Set<LocalSubscriptionID> = []

@@ -26,7 +26,7 @@ package struct RequestProcessorActions: ~Copyable {
     package var suspendsReading = false
     /// The last subscription that suspended reading has ended: read again.
     package var resumesReading = false
-    /// Notifications were stored: publish at the turn's end.
+    /// Notifications were stored: publish at the end of the read that brought them.
     package var hasFilled = false
 
     package init() {}
