@@ -10,7 +10,7 @@ import Testing
 @Suite(
     "Command runs",
     .enabled(if: BuiltCommand.path != nil, "the command is not built beside the tests"),
-    .timeLimit(.minutes(2))
+    .timeLimit(.minutes(15))
 )
 struct CommandRunTests {
     private static let usdc = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"

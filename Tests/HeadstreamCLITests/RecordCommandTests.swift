@@ -10,7 +10,7 @@ import Testing
 @Suite(
     "Command record",
     .enabled(if: BuiltCommand.path != nil, "the command is not built beside the tests"),
-    .timeLimit(.minutes(2))
+    .timeLimit(.minutes(15))
 )
 struct RecordCommandTests {
     @Test("What one client sees through the recorder, the recording plays again")

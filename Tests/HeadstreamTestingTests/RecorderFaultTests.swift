@@ -4,7 +4,7 @@ import Testing
 
 @testable import HeadstreamTesting
 
-@Suite("Recording what goes wrong", .timeLimit(.minutes(2)))
+@Suite("Recording what goes wrong", .timeLimit(.minutes(15)))
 struct RecorderFaultTests {
     private static let quiet = """
         >> {"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HeadstreamTesting
 
-@Suite("Recording sessions", .timeLimit(.minutes(2)))
+@Suite("Recording sessions", .timeLimit(.minutes(15)))
 struct RecorderTests {
     private static let session = "geth-heads-logs-pending"
 

@@ -6,7 +6,7 @@ import HeadstreamTesting
 import Testing
 
 /// Streams in batches.
-@Suite("Batches of what is there", .timeLimit(.minutes(2)))
+@Suite("Batches of what is there", .timeLimit(.minutes(15)))
 struct BatchTests {
     @Test(
         "A batch is what is there, at most so many, in order; the next one goes on behind it",

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Headstream
 
-@Suite("Closing", .timeLimit(.minutes(2)))
+@Suite("Closing", .timeLimit(.minutes(15)))
 struct ClosingTests {
     @Test(
         "close() sends 1000, returns when the node has answered, and twice or at once is fine",

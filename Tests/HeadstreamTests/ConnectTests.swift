@@ -4,7 +4,7 @@ import Testing
 
 @testable import Headstream
 
-@Suite("Connecting", .timeLimit(.minutes(2)))
+@Suite("Connecting", .timeLimit(.minutes(15)))
 struct ConnectTests {
     @Test("One deadline from the name to the 101: a server that accepts and says nothing", arguments: [nil, 4])
     func silentServer(seed: UInt64?) async throws {

@@ -6,7 +6,7 @@ import HeadstreamWebSocket
 import Testing
 
 /// Messages in every shape a wire brings them in (edge cases, part A).
-@Suite("Framing and parsing", .timeLimit(.minutes(2)))
+@Suite("Framing and parsing", .timeLimit(.minutes(15)))
 struct FramingTests {
     /// The items of a subscription to numbers that the script sends behind its answer, until `count` have come.
     private func numbers(

@@ -6,7 +6,7 @@ import HeadstreamTesting
 import Testing
 
 /// Kinds of subscriptions beside heads and logs.
-@Suite("Kinds of subscriptions", .timeLimit(.minutes(2)))
+@Suite("Kinds of subscriptions", .timeLimit(.minutes(15)))
 struct KindsTests {
     private static let session = Fixture.path("sessions/geth-heads-logs-pending.io")
 

@@ -6,7 +6,7 @@ import HeadstreamTesting
 import Testing
 
 /// Subscriptions of other chains' nodes: recordings replayed into typed streams.
-@Suite("Other namespaces", .timeLimit(.minutes(2)))
+@Suite("Other namespaces", .timeLimit(.minutes(15)))
 struct OtherNamespacesTests {
     private static let substrate = Fixture.path("other-namespaces/substrate.io")
     private static let solana = Fixture.path("other-namespaces/solana.io")

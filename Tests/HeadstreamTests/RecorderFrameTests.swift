@@ -4,7 +4,7 @@ import HeadstreamTesting
 import HeadstreamWebSocket
 import Testing
 
-@Suite("Frames through a recorder", .timeLimit(.minutes(1)))
+@Suite("Frames through a recorder", .timeLimit(.minutes(15)))
 struct RecorderFrameTests {
     @Test(
         "Pings are answered by the recorder, fragments are recorded whole, binary frames carried too",

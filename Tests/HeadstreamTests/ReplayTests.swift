@@ -6,7 +6,7 @@ import HeadstreamSockets
 import HeadstreamTesting
 import Testing
 
-@Suite("Replays", .timeLimit(.minutes(3)))
+@Suite("Replays", .timeLimit(.minutes(15)))
 struct ReplayTests {
     static let sessions = [
         "anvil-heads-logs-pending", "anvil-reorgs", "geth-burst", "geth-finality", "geth-heads-logs-pending",

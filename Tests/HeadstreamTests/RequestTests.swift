@@ -7,7 +7,7 @@ import Testing
 
 @testable import Headstream
 
-@Suite("Requests", .timeLimit(.minutes(2)))
+@Suite("Requests", .timeLimit(.minutes(15)))
 struct RequestTests {
     /// Answers each request with its first parameter.
     private static let echo: ScriptedServer.Script = { client, message in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Headstream
 
-@Suite("Streams", .timeLimit(.minutes(2)))
+@Suite("Streams", .timeLimit(.minutes(15)))
 struct StreamTests {
     @Test("A subscription is iterated once; the second iteration throws .misuse", arguments: Stage.allCases)
     func iteratedTwice(stage: Stage) async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import Headstream
 
 /// How streams and clients end (edge cases, part I).
-@Suite("Unsubscribing and shutting down", .timeLimit(.minutes(2)))
+@Suite("Unsubscribing and shutting down", .timeLimit(.minutes(15)))
 struct UnsubscribeTests {
     /// Answers as a node does and sends each subscription three numbers.
     private static let three: ScriptedServer.Script = { client, message in
