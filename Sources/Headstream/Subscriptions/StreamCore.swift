@@ -23,7 +23,6 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Items that may still be taken before the clock is looked at; see ``giveTurn(_:)``.
     private var credit = 0
     private var batchBegan: UInt64 = 0
-    private var runsOnLoop = false
 
     /// Looked at the clock every so many items.
     private static var creditSize: Int { 64 }
@@ -185,8 +184,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
             switch self.reader.refill() {
             case .filled(let resumesReading):
                 if resumesReading { lease.session.connection.consumerDrained() }
-                self.runsOnLoop = lease.session.loop.isCurrent
-                if self.runsOnLoop { self.batchBegan = lease.session.loop.now.nanoseconds }
+                if lease.session.loop.isCurrent { self.batchBegan = lease.session.loop.now.nanoseconds }
                 self.credit = Self.creditSize
                 return true
             case .ended(let end):
@@ -205,17 +203,16 @@ final class StreamCore<Decoder: NotificationDecoder> {
 
     /// On the loop, a consumer that has gone on for a millisecond lets the loop have its turn, so that pongs go out.
     private func giveTurn(_ lease: SubscriptionLease) async {
-        if self.runsOnLoop {
-            let now = lease.session.loop.now.nanoseconds
-            if now &- self.batchBegan > Self.patience {
-                // Not `Task.yield()`: that goes through the global pool and comes back when a thread of it had time.
-                await withCheckedContinuation { continuation in
-                    lease.session.loop.atTurnEnd { continuation.resume() }
-                }
-                self.batchBegan = lease.session.loop.now.nanoseconds
-            }
-        }
         self.credit = Self.creditSize
+        let loop = lease.session.loop
+        // Asked each time: an iterator may be taken elsewhere between two elements.
+        guard loop.isCurrent, loop.now.nanoseconds &- self.batchBegan > Self.patience else { return }
+        await withCheckedContinuation { continuation in
+            // Not `Task.yield()`: that goes through the global pool and comes back when a thread of it had time.
+            guard loop.isCurrent else { return continuation.resume() }
+            loop.atTurnEnd { continuation.resume() }
+        }
+        self.batchBegan = loop.now.nanoseconds
     }
 
     /// Lets go of the subscription; nothing comes any more.
