@@ -94,30 +94,13 @@ actor Connection {
     }
 
     private func connect() {
+        if case .invalid(let reason) = self.endpoint.target { return self.end(Web3Error(.invalidEndpoint, reason)) }
         let address: SocketAddress
-        var handshake: ClientHandshake?
-        switch self.endpoint.target {
-        case .invalid(let reason):
-            return self.end(Web3Error(.invalidEndpoint, reason))
-        case .ipc(let path):
-            address = .unix(path: path)
-        case .webSocket(let host, let port, let path, let userInfo):
-            address = .host(host, port: port)
-            // Built before anything is sent, so that a header with a line break is refused first.
-            let target = UpgradeTarget(
-                host: host,
-                port: port,
-                isSecure: false,
-                path: path,
-                userInfo: userInfo,
-                headers: self.configuration.headers,
-                userAgent: self.configuration.userAgent
-            )
-            do throws(HandshakeError) {
-                handshake = try ClientHandshake(to: target) { self.loop.fillRandom($0) }
-            } catch {
-                return self.end(Web3Error(error, from: self.endpoint))
-            }
+        let handshake: ClientHandshake?
+        do throws(HandshakeError) {
+            (address, handshake) = try self.endpoint.dialling(with: self.configuration) { self.loop.fillRandom($0) }
+        } catch {
+            return self.end(Web3Error(error, from: self.endpoint))
         }
         var seed: UInt64 = 0
         withUnsafeMutableBytes(of: &seed) { self.loop.fillRandom($0) }

@@ -138,29 +138,12 @@ actor RecordedConnection: ChannelDelegate {
     func connect() {
         guard case .waiting(let request) = self.phase else { return }
         let configuration = self.server.configuration
-        var address = SocketAddress.unix(path: "")
-        var handshake: ClientHandshake?
-        switch self.server.endpoint.target {
-        case .invalid(let reason):
-            return self.unreachable(reason)
-        case .ipc(let path):
-            address = .unix(path: path)
-        case .webSocket(let host, let port, let path, let userInfo):
-            address = .host(host, port: port)
-            let target = UpgradeTarget(
-                host: host,
-                port: port,
-                isSecure: false,
-                path: path,
-                userInfo: userInfo,
-                headers: configuration.headers,
-                userAgent: configuration.userAgent
-            )
-            do throws(HandshakeError) {
-                handshake = try ClientHandshake(to: target) { self.loop.fillRandom($0) }
-            } catch {
-                return self.unreachable(error.message)
-            }
+        let address: SocketAddress
+        let handshake: ClientHandshake?
+        do throws(HandshakeError) {
+            (address, handshake) = try self.server.endpoint.dialling(with: configuration) { self.loop.fillRandom($0) }
+        } catch {
+            return self.unreachable(error.message)
         }
         self.phase = .connecting(request, handshake)
         self.setDeadline(configuration.connectTimeout) { $0.connectTimedOut() }
