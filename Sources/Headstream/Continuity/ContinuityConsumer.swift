@@ -108,6 +108,11 @@ struct ContinuityConsumer: Sendable {
         while let last = self.told.last, last.number > valid { removed.append(self.told.removeLast()) }
         self.toldInBlock = 0
         self.current = nil
+        guard let lowest = removed.last else {
+            // Only blocks that a gap has named were above; they stay missing.
+            if let position, position.number > valid { self.position = window.ref(position.number) ?? position }
+            return nil
+        }
         self.next = max(valid &+ 1, self.start)
         self.isCaughtUp = false
         let below = self.next &- 1
@@ -115,7 +120,6 @@ struct ContinuityConsumer: Sendable {
             self.position = self.ref(below, window, removed) ?? position
             self.positionHasMoved = true
         }
-        guard let lowest = removed.last else { return nil }
         let to = self.ref(below, window, removed) ?? BlockRef(number: below, hash: lowest.parentHash ?? .zero)
         return .rollback(to: to, removed: removed)
     }

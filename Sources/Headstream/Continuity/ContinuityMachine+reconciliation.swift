@@ -226,6 +226,7 @@ extension ContinuityMachine {
                 guard block.number == lowest.number - 1, block.hash == lowest.parentHash else { break }
                 round.branch.append(block)
                 if self.window.links(block.number, parent: block.parentHash) { break }
+                if let base = self.window.base, block.number <= base.number { break }
             }
             guard round.branch.count > before else { return self.restart(round) }
             self.descend(round)

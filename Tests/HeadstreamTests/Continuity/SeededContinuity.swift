@@ -150,8 +150,8 @@ enum SeededContinuity {
         let filter: FilterID? = random.below(3) == 0 ? nil : filters[random.below(filters.count)]
         switch random.below(4) {
         case 0:
-            let head = run.chain.head.number
-            run.join(filter, origin: .block(head - min(head, UInt64(random.below(20)))))
+            let head = max(run.chain.head.number, 101) - 101
+            run.join(filter, origin: .block(101 + head - min(head, UInt64(random.below(20)))))
         case 1:
             // Goes on where another of its kind stands.
             let other = run.folds.first { fold in
