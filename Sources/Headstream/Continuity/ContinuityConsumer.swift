@@ -135,7 +135,7 @@ struct ContinuityConsumer: Sendable {
     /// Blocks are missing: goes on behind them.
     mutating func skip(_ range: ClosedRange<UInt64>, _ window: ChainWindow) {
         while let last = self.told.last, last.number >= range.lowerBound { self.told.removeLast() }
-        self.next = max(self.next, range.upperBound &+ 1)
+        self.next = range.upperBound &+ 1
         self.toldInBlock = 0
         self.current = nil
         self.isCaughtUp = false

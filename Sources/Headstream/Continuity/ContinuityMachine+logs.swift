@@ -75,7 +75,9 @@ extension ContinuityMachine {
             let base = self.window.base
         else { return }
         let start = self.consumers[consumer].start
-        self.books[index].auditedTo = min(self.books[index].auditedTo ?? .max, start &- 1)
+        if let audited = self.books[index].auditedTo, audited >= start {
+            self.books[index].auditedTo = start > 0 ? start - 1 : nil
+        }
         var number = max(start, base.number)
         while number <= tip.number, let block = self.window[number] {
             defer { number += 1 }
@@ -184,6 +186,7 @@ extension ContinuityMachine {
         // Without underflow where all begins with block 0.
         let first = max(book.auditedTo.map { $0 &+ 1 } ?? 0, start, base.number)
         let span = min(book.auditInterval, self.planner.span)
+        if debugAudit { print("AUDIT book \(book.id.rawValue) audited \(book.auditedTo ?? 0) start \(start) base \(base.number) first \(first) next \(next) tip \(tip) disputes \(book.disputes)") }
         // An interval at a time, two blocks below the tip, and only what all consumers have passed.
         guard tip >= first + book.auditInterval + 1, next > first + span - 1 else { return }
         self.requestRange(index, first...(first + span - 1), isAudit: true)
@@ -366,3 +369,4 @@ extension ContinuityMachine {
         }
     }
 }
+nonisolated(unsafe) package var debugAudit = false

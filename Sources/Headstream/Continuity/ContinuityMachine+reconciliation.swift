@@ -348,39 +348,31 @@ extension ContinuityMachine {
     }
 
     private mutating func applyWithoutCommonBlock(_ round: Round) {
-        guard let base = self.window.base else { return }
-        self.reorganisedBelow(base.number)
-        self.truncateAll()
+        guard let base = self.window.base, let target = round.branch.first else { return }
+        self.beginAnew(below: min(base.number, target.number))
         self.isUnconfirmed = true
         self.apply(round, fork: base.number)
     }
 
-    /// Nothing at or above a number is on the chain any more, and of what is below it nothing is known.
-    private mutating func reorganisedBelow(_ number: UInt64) {
+    /// The window loses everything: nothing of it is on the chain any more, nor anything at or above a number, at most its
+    /// base; and of what is below, nothing is known. Streams that began below it are told so; for the others, all that they
+    /// were told is void, and they begin again.
+    private mutating func beginAnew(below number: UInt64) {
         for index in self.consumers.indices where self.consumers[index].state == .running {
-            guard self.consumers[index].start < number, self.consumers[index].next > self.consumers[index].start else {
-                continue
-            }
-            let lowest = max(self.consumers[index].start, self.finality.known.map { $0.number &+ 1 } ?? 0)
-            guard lowest < number else { continue }
-            self.consumers[index].gap = (lowest...(number - 1), .reorganisationTooDeep)
+            let consumer = self.consumers[index]
+            self.consumers[index].invalidate(above: number > 0 ? number - 1 : 0)
+            guard consumer.start < number || number == 0, consumer.next > consumer.start else { continue }
+            var lowest = max(consumer.start, self.finality.known.map { $0.number &+ 1 } ?? 0)
+            if let pending = consumer.gap { lowest = min(lowest, pending.range.lowerBound) }
+            // Below block 0 there is no place to roll back to: it is named as missing.
+            let last = number > 0 ? number - 1 : 0
+            guard lowest <= last else { continue }
+            self.consumers[index].gap = (lowest...last, .reorganisationTooDeep)
         }
-    }
-
-    /// The window loses everything.
-    private mutating func truncateAll() {
-        guard let base = self.window.base else { return }
-        self.truncate(above: base.number)
+        self.finalityTruncated(above: number > 0 ? number - 1 : 0)
         self.window.removeAll()
         self.move += 1
         for index in self.books.indices { self.books[index].windowReset() }
-        for index in self.consumers.indices {
-            // Below block 0 there is no place to roll back to.
-            if base.number == 0, self.consumers[index].next > 0, self.consumers[index].start == 0 {
-                self.consumers[index].gap = (0...0, .reorganisationTooDeep)
-            }
-            self.consumers[index].invalidate(above: base.number == 0 ? 0 : base.number - 1)
-        }
     }
 
     /// The branch did not come to an end: asks for the newest head anew, not at once, and not for ever.
@@ -430,8 +422,7 @@ extension ContinuityMachine {
             if let common {
                 self.truncate(above: common.number)
             } else {
-                self.reorganisedBelow(base.number)
-                self.truncateAll()
+                self.beginAnew(below: min(base.number, latest.number))
             }
             if !self.window.isEmpty, !self.window.links(latest.number, parent: latest.parentHash) {
                 self.window.removeAll()
