@@ -59,6 +59,8 @@ struct ContinuityConsumer: Sendable {
     /// The last block told and closed, where the cursor stands, and whether that has moved since it was told.
     var position: BlockRef?
     var positionHasMoved = false
+    /// Behind it, logs that were told have not been audited; the first of them.
+    var unaudited: UInt64 = 0
     /// The highest block that it was told to be final.
     var finalized: UInt64?
 
@@ -81,6 +83,7 @@ struct ContinuityConsumer: Sendable {
         self.state = .running
         self.start = block.number &+ 1
         self.next = self.start
+        self.unaudited = self.start
         self.position = block
         self.positionHasMoved = true
     }
@@ -93,8 +96,15 @@ struct ContinuityConsumer: Sendable {
         self.current = nil
     }
 
+    /// A range of blocks was compared with an answer.
+    mutating func audited(_ range: ClosedRange<UInt64>) {
+        guard range.lowerBound <= max(self.unaudited, self.start) else { return }
+        self.unaudited = max(self.unaudited, range.upperBound &+ 1)
+    }
+
     /// What was told above a number is void, if anything was.
     mutating func invalidate(above number: UInt64) {
+        self.unaudited = min(self.unaudited, number &+ 1)
         self.validTo = min(self.validTo, number)
     }
 
@@ -136,6 +146,7 @@ struct ContinuityConsumer: Sendable {
     mutating func skip(_ range: ClosedRange<UInt64>, _ window: ChainWindow) {
         while let last = self.told.last, last.number >= range.lowerBound { self.told.removeLast() }
         self.next = range.upperBound &+ 1
+        self.unaudited = self.next
         self.toldInBlock = 0
         self.current = nil
         self.isCaughtUp = false

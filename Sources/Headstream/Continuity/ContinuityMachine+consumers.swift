@@ -126,8 +126,11 @@ extension ContinuityMachine {
         while let tip = self.window.tip, let base = self.window.base {
             let next = self.consumers[index].next
             if next < base.number {
-                // A reset of the window, or a consumer so slow that the window has left it behind.
-                self.skip(index, next...(base.number - 1), self.resetReason)
+                // A reset of the window, or a consumer so slow that the window has left it behind. Logs that were told and
+                // cannot be audited any more are as good as missing.
+                let isOfLogs = self.consumers[index].options.filter != nil
+                let first = isOfLogs ? min(next, self.consumers[index].unaudited) : next
+                self.skip(index, first...(base.number - 1), self.resetReason)
                 continue
             }
             guard let ceiling, next <= ceiling, next <= tip.number, let block = self.window[next] else { break }

@@ -239,6 +239,8 @@ extension ContinuityMachine {
             return
         }
         self.books[index].failures += 1
+        // A node may not know the block because it has left its branch.
+        if self.books[index].failures == 2 { self.wantsLatest = true }
         self.books[index].retryAt = self.backoff(self.books[index].failures - 1)
         var limit = Self.maxFailures
         if case .rateLimited = failure { limit *= 8 }
@@ -269,7 +271,11 @@ extension ContinuityMachine {
                 }
             // A smaller range at once; where nothing is left to split, later, and block by block.
             guard !isSplit else { return }
-            if isAudit { self.books[index].auditRefusedAt = self.move }
+            if isAudit {
+                self.books[index].auditRefusedAt = self.move
+                // One block, and the node does not give it: it stays as it was told.
+                if count == 1, failure == .tooManyResults { self.audited(index, range) }
+            }
             let ref = self.window[range.lowerBound]?.ref
             return self.bookFailed(index, isAudit ? nil : ref, failure)
         }
@@ -282,7 +288,9 @@ extension ContinuityMachine {
                 return self.window.contains(number, hash)
             })
         else {
-            // Of another branch, or of a backend that does not have it yet: proves nothing.
+            // Of another branch, or of a backend that does not have it yet: proves nothing about the logs. But perhaps the
+            // node has left this branch, and the head that says so was lost.
+            self.wantsLatest = true
             if isAudit { self.books[index].auditRefusedAt = self.move }
             if !isAudit { self.bookFailed(index, self.window[range.lowerBound]?.ref, .other) }
             return
@@ -307,7 +315,15 @@ extension ContinuityMachine {
             if !self.compare(index, block, answer, isAudit, pending) { isClean = false }
         }
         guard isAudit, isClean else { return }
+        self.audited(index, range)
+    }
+
+    private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {
         self.books[index].auditedTo = range.upperBound
+        let id = self.books[index].id
+        for consumer in self.consumers.indices where self.consumers[consumer].options.filter == id {
+            self.consumers[consumer].audited(range)
+        }
         self.seal(index)
     }
 
