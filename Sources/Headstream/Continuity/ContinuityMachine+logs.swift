@@ -238,9 +238,14 @@ extension ContinuityMachine {
             self.books[index].failures = 0
             return
         }
+        // The node may have left this branch, and the head that says so is late or lost: only where `latest` has confirmed the
+        // branch since does a failure count.
+        guard self.round == nil, !self.wantsLatest else {
+            self.books[index].retryAt = self.backoff(2)
+            return
+        }
+        self.wantsLatest = true
         self.books[index].failures += 1
-        // A node may not know the block because it has left its branch.
-        if self.books[index].failures == 2 { self.wantsLatest = true }
         self.books[index].retryAt = self.backoff(self.books[index].failures - 1)
         var limit = Self.maxFailures
         if case .rateLimited = failure { limit *= 8 }
@@ -288,10 +293,11 @@ extension ContinuityMachine {
                 return self.window.contains(number, hash)
             })
         else {
-            // Of another branch, or of a backend that does not have it yet: proves nothing about the logs. But perhaps the
-            // node has left this branch, and the head that says so was lost.
-            self.wantsLatest = true
-            if isAudit { self.books[index].auditRefusedAt = self.move }
+            // Of another branch, or of a backend that does not have it yet: proves nothing about the logs.
+            if isAudit {
+                self.books[index].auditRefusedAt = self.move
+                self.wantsLatest = true
+            }
             if !isAudit { self.bookFailed(index, self.window[range.lowerBound]?.ref, .other) }
             return
         }
