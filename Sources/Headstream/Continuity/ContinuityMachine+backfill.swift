@@ -85,6 +85,12 @@ extension ContinuityMachine {
     }
 
     private mutating func backfillFailed() {
+        // The window itself may stand on a branch that was left: only where `latest` has confirmed it does this count.
+        guard self.round == nil, !self.wantsLatest, self.suspect == nil else {
+            self.backfill.retryAt = self.backoff(3)
+            return
+        }
+        self.wantsLatest = true
         self.backfill.failures += 1
         self.backfill.retryAt = self.backoff(self.backfill.failures - 1)
         if self.backfill.failures > 6 {

@@ -240,11 +240,13 @@ extension ContinuityMachine {
         }
         // The node may have left this branch, and the head that says so is late or lost: only where `latest` has confirmed the
         // branch since does a failure count.
-        guard self.round == nil, !self.wantsLatest else {
-            self.books[index].retryAt = self.backoff(2)
-            return
+        if case .rateLimited = failure {} else {
+            guard self.round == nil, !self.wantsLatest, self.suspect == nil else {
+                self.books[index].retryAt = self.backoff(3)
+                return
+            }
+            self.wantsLatest = true
         }
-        self.wantsLatest = true
         self.books[index].failures += 1
         self.books[index].retryAt = self.backoff(self.books[index].failures - 1)
         var limit = Self.maxFailures

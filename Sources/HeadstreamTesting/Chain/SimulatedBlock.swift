@@ -5,7 +5,8 @@ public final class SimulatedBlock: Sendable {
     public let header: BlockHeader
     public let logs: [Log]
 
-    init(header: BlockHeader, logs: [Log]) {
+    /// A block with a header and logs of your own, for instance recorded ones.
+    public init(header: BlockHeader, logs: [Log] = []) {
         self.header = header
         self.logs = logs
     }

@@ -56,6 +56,16 @@ public struct SimulatedChain: Sendable {
         self.views = [self.canonical]
     }
 
+    /// A chain that begins with a block of your own.
+    public init(seed: UInt64, quirks: SimulatedQuirks = SimulatedQuirks(), startingWith block: SimulatedBlock) {
+        self.random = SeededGenerator(seed: seed)
+        self.quirks = quirks
+        self.secondsPerBlock = 1
+        self.canonical = [block]
+        self.blocks[block.hash] = block
+        self.views = [self.canonical]
+    }
+
     /// The newest block.
     public var head: SimulatedBlock { self.canonical[self.canonical.count - 1] }
 
@@ -84,6 +94,22 @@ public struct SimulatedChain: Sendable {
     public mutating func reorganise(depth: Int, events: [[SimulatedEvent]]) {
         let kept = max(self.canonical.count - max(depth, 0), 1)
         self.setHead(keeping: kept, self.makeBranch(on: self.canonical[kept - 1], events))
+    }
+
+    /// Blocks of your own win, the lowest first: its parent is a block of the chain, and each is the next one's parent.
+    /// - Returns: false where they do not link, and nothing is changed.
+    @discardableResult
+    public mutating func adopt(_ branch: [SimulatedBlock]) -> Bool {
+        guard let first = branch.first, first.number > 0, let place = self.place(of: first.number - 1),
+            self.canonical[place].hash == first.parentHash,
+            zip(branch, branch.dropFirst()).allSatisfy({ $0.hash == $1.parentHash && $0.number + 1 == $1.number })
+        else { return false }
+        for block in branch {
+            self.blocks[block.hash] = block
+            if self.quirks.pushesOtherHashes { self.byPushedHash[self.pushed(block.header).hash] = block }
+        }
+        self.setHead(keeping: place + 1, branch)
+        return true
     }
 
     /// The newest `depth` blocks are taken back, as `evm_revert` does and some nodes on restart. An ancestor is the head.

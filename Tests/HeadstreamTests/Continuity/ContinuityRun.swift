@@ -255,6 +255,40 @@ struct ContinuityRun {
         }
     }
 
+    // MARK: - Looking
+
+    /// The numbers of the blocks that a consumer has been told.
+    func numbers(_ id: ConsumerID) -> [UInt64] { self.fold(id).blocks.map(\.ref.number) }
+
+    /// The logs that a consumer has been told and that are not void.
+    func logs(_ id: ConsumerID) -> [Log] {
+        let fold = self.fold(id)
+        return fold.blocks.flatMap(\.logs) + (fold.current?.logs ?? [])
+    }
+
+    /// The promises broken so far, and what is missing of the node's chain up to some blocks below its head.
+    mutating func check(upTo depth: UInt64 = 0) -> [String] {
+        let last = self.chain.head.number - depth
+        let shown = self.shown
+        for index in self.folds.indices { self.folds[index].checkComplete(self.chain, through: last, shown) }
+        return self.problems
+    }
+
+    /// Answers with something else than the chain would, once.
+    mutating func answer(with answers: [ChainAnswer]) {
+        guard !self.requests.isEmpty else { return }
+        let request = self.requests.removeFirst()
+        self.now = max(self.now, request.due)
+        self.handle(.answered(request.request.token, answers))
+    }
+
+    /// The blocks that the chain is given come with nothing pushed.
+    mutating func inSilence(_ change: (inout SimulatedChain) -> Void) {
+        self.collect()
+        change(&self.chain)
+        _ = self.chain.takeNotifications()
+    }
+
     // MARK: - Text
 
     static func text(_ fact: ContinuityMachine.Fact) -> String {
