@@ -186,7 +186,6 @@ extension ContinuityMachine {
         // Without underflow where all begins with block 0.
         let first = max(book.auditedTo.map { $0 &+ 1 } ?? 0, start, base.number)
         let span = min(book.auditInterval, self.planner.span)
-        if debugAudit { print("AUDIT book \(book.id.rawValue) audited \(book.auditedTo ?? 0) start \(start) base \(base.number) first \(first) next \(next) tip \(tip) disputes \(book.disputes)") }
         // An interval at a time, two blocks below the tip, and only what all consumers have passed.
         guard tip >= first + book.auditInterval + 1, next > first + span - 1 else { return }
         self.requestRange(index, first...(first + span - 1), isAudit: true)
@@ -240,7 +239,8 @@ extension ContinuityMachine {
         }
         // The node may have left this branch, and the head that says so is late or lost: only where `latest` has confirmed the
         // branch since does a failure count.
-        if case .rateLimited = failure {} else {
+        if case .rateLimited = failure {
+        } else {
             guard self.round == nil, !self.wantsLatest, self.suspect == nil else {
                 self.books[index].retryAt = self.backoff(3)
                 return
@@ -393,4 +393,3 @@ extension ContinuityMachine {
         }
     }
 }
-nonisolated(unsafe) package var debugAudit = false

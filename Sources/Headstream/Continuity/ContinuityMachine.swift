@@ -113,9 +113,9 @@ package struct ContinuityMachine: Sendable {
     /// When `deadlineReached` is to come, in the nanoseconds of `handle`'s clock.
     package var nextDeadline: UInt64? {
         guard self.isConnected else { return nil }
+        if self.quietUntil > self.now { return self.quietUntil }
         var times = [self.checkAt, self.round?.retryAt, self.backfill.retryAt].compactMap { $0 }
         times += self.books.compactMap(\.retryAt)
-        if self.quietUntil > self.now { times.append(self.quietUntil) }
         return times.min()
     }
 

@@ -7,6 +7,7 @@ struct WaitingLogs: Sendable {
     static let capacity = 4096
 
     private var logs: [Log] = []
+    var count: Int { self.logs.count }
     /// The highest block of which a log was dropped here: up to it, pushed logs may be incomplete.
     private(set) var droppedTo: UInt64?
 

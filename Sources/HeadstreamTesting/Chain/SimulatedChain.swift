@@ -89,10 +89,10 @@ public struct SimulatedChain: Sendable {
         self.setHead(keeping: self.canonical.count, self.makeBranch(on: self.head, blocks))
     }
 
-    /// Another branch wins: the newest `depth` blocks are left for these. There may be fewer of them than there were, but
-    /// not none; the lowest block stays.
+    /// Another branch wins: the newest `depth` blocks are left for these, fewer or more than there were. The lowest block and
+    /// what was told as final stay.
     public mutating func reorganise(depth: Int, events: [[SimulatedEvent]]) {
-        let kept = max(self.canonical.count - max(depth, 0), 1)
+        let kept = self.leastKept(self.canonical.count - max(depth, 0))
         self.setHead(keeping: kept, self.makeBranch(on: self.canonical[kept - 1], events))
     }
 
@@ -114,7 +114,7 @@ public struct SimulatedChain: Sendable {
 
     /// The newest `depth` blocks are taken back, as `evm_revert` does and some nodes on restart. An ancestor is the head.
     public mutating func rewind(depth: Int) {
-        self.setHead(keeping: max(self.canonical.count - max(depth, 0), 1), [])
+        self.setHead(keeping: self.leastKept(self.canonical.count - max(depth, 0)), [])
     }
 
     /// A branch that was left wins again.
@@ -125,7 +125,7 @@ public struct SimulatedChain: Sendable {
         var next = self.blocks[hash]
         while let block = next {
             if let place = self.place(of: block.number), self.canonical[place] === block {
-                guard !branch.isEmpty else { return false }
+                guard !branch.isEmpty, self.leastKept(place + 1) == place + 1 else { return false }
                 self.setHead(keeping: place + 1, branch.reversed())
                 return true
             }
@@ -271,6 +271,12 @@ public struct SimulatedChain: Sendable {
     }
 
     // MARK: - What is pushed
+
+    /// How many blocks a reorganisation leaves at least: the lowest, and those told as final.
+    private func leastKept(_ kept: Int) -> Int {
+        let final = self.quirks.violatesFinality ? 0 : self.place(of: self.finalized) ?? 0
+        return max(kept, final + 1, 1)
+    }
 
     private mutating func setHead(keeping kept: Int, _ branch: [SimulatedBlock]) {
         let left = Array(self.canonical[kept...])

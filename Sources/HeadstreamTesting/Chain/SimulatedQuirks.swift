@@ -48,6 +48,8 @@ public struct SimulatedQuirks: Hashable, Sendable {
     public var maxResults: Int?
     /// So many blocks below the newest are final.
     public var finalityDepth: UInt64 = 8
+    /// Blocks that were told as final are left all the same.
+    public var violatesFinality = false
     /// Finality is told as a lower block than before at times (bsc).
     public var finalityMovesBack = 0
 

@@ -35,7 +35,7 @@ struct ContinuityPropertyTests {
         guard let seed = ProcessInfo.processInfo.environment["HEADSTREAM_JOURNAL"].flatMap({ UInt64($0) }) else {
             return
         }
-        debugAudit = true; let problems = SeededContinuity.run(seed: seed) { print($0) }
+        let problems = SeededContinuity.run(seed: seed) { print($0) }
         print(problems.joined(separator: "\n"))
     }
 }

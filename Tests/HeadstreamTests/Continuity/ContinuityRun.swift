@@ -318,8 +318,10 @@ struct ContinuityRun {
                 case .headerByHash(let hash): "\(hash.description.prefix(10))"
                 case .logs(let filter):
                     switch filter.blocks {
-                    case .hash(let hash): "logs[\(filter.addresses.count),\(filter.topics.count)] \(hash.description.prefix(10))"
-                    case .range(let from, let to): "logs[\(filter.addresses.count),\(filter.topics.count)] \(from)…\(to)"
+                    case .hash(let hash):
+                        "logs[\(filter.addresses.count),\(filter.topics.count)] \(hash.description.prefix(10))"
+                    case .range(let from, let to):
+                        "logs[\(filter.addresses.count),\(filter.topics.count)] \(from)…\(to)"
                     case .unspecified: "logs"
                     }
                 }

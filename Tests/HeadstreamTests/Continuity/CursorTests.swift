@@ -43,6 +43,7 @@ struct CursorTests {
         let cursor = try Self.cursor(&run, id)
         run.disconnect()
         run.machine = ContinuityMachine()
+        run.folds = []
         run.inSilence { $0.reorganise(depth: 3, events: Array(repeating: [], count: 20)) }
         let next = run.join(origin: .cursor(cursor))
         run.start()
@@ -70,6 +71,7 @@ struct CursorTests {
         let cursor = try Self.cursor(&run, id)
         run.disconnect()
         run.machine = ContinuityMachine(limits: .init(blocks: 24))
+        run.folds = []
         run.inSilence { $0.mine(blocks: Array(repeating: [], count: 200)) }
         let next = run.join(origin: .cursor(cursor))
         run.start()
@@ -81,7 +83,7 @@ struct CursorTests {
     @Test("From a block: backfilled, and joined with the live stream without a seam")
     func fromBlock() {
         var run = ContinuityRun(seed: 5)
-        run.inSilence { $0.mine(blocks: (0..<80).map { _ in $0.randomEvents(2) }) }
+        for _ in 0..<80 { run.inSilence { chain in chain.mine(chain.randomEvents(2)) } }
         let filter = run.addFilter(LogFilter(address: SimulatedChain.address(1)))
         let heads = run.join(origin: .block(105))
         let logs = run.join(filter, origin: .block(120))

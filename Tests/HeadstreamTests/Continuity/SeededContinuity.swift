@@ -32,6 +32,7 @@ enum SeededContinuity {
         quirks.maxRange = chance(20) ? UInt64(1 + random.below(12)) : nil
         quirks.maxResults = chance(10) ? 20 : nil
         quirks.finalityMovesBack = some([0, 30])
+        quirks.finalityDepth = UInt64(some([8, 66]))
         let isLimited = chance(8)
         let limits = ContinuityMachine.Limits(blocks: isLimited ? 24 : 1024)
 
@@ -190,7 +191,7 @@ enum SeededContinuity {
                 switch run.folds[index].level {
                 case .latest: run.folds[index].filter == nil ? head : head - 4
                 case .confirmations(let count): head - count - 4
-                case .safe, .finalized: head - 14
+                case .safe, .finalized: head - min(head, run.chain.quirks.finalityDepth + 14)
                 }
             let shown = run.shown
             run.folds[index].checkComplete(run.chain, through: last, shown)
