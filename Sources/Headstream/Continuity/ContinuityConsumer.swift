@@ -96,15 +96,29 @@ struct ContinuityConsumer: Sendable {
         self.current = nil
     }
 
+    /// Whether a block below the next was told, or may have been, and is not in a gap.
+    func hasTold(_ number: UInt64) -> Bool {
+        guard number < self.next, number >= self.start, let first = self.told.first?.number else { return false }
+        if number < first { return first > self.start }
+        // Ascending, and contiguous but for gaps.
+        var low = 0
+        var high = self.told.count
+        while low < high {
+            let middle = (low + high) / 2
+            if self.told[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low < self.told.count && self.told[low].number == number
+    }
+
     /// A range of blocks was compared with an answer.
     mutating func audited(_ range: ClosedRange<UInt64>) {
-        guard range.lowerBound <= max(self.unaudited, self.start) else { return }
+        guard range.lowerBound <= self.unaudited else { return }
         self.unaudited = max(self.unaudited, range.upperBound &+ 1)
     }
 
     /// What was told above a number is void, if anything was.
     mutating func invalidate(above number: UInt64) {
-        self.unaudited = min(self.unaudited, number &+ 1)
+        self.unaudited = max(min(self.unaudited, number &+ 1), self.start)
         self.validTo = min(self.validTo, number)
     }
 

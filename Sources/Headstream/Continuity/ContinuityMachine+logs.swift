@@ -22,7 +22,9 @@ extension ContinuityMachine {
         // A node's filter is trusted to give too little, never too much.
         guard self.books[index].filter.matches(log) else { return }
         guard isInWindow, let block = self.window[number] else {
-            if let tip = self.window.tip, number &+ 64 < tip.number { return }
+            if let tip = self.window.tip, number &+ 64 < tip.number {
+                return self.books[index].waiting.drop(number)
+            }
             self.books[index].waiting.add(log)
             return
         }
@@ -36,9 +38,8 @@ extension ContinuityMachine {
     mutating func distrustBlooms() {
         self.bloomsAreTrusted = false
         for index in self.books.indices {
-            guard let lowest = self.lowestStart(of: self.books[index].id) else { continue }
-            let from = max(lowest, self.books[index].auditedTo.map { $0 &+ 1 } ?? 0, self.window.base?.number ?? 0)
-            self.books[index].reopen(self.window, from: from)
+            guard let lowest = self.lowestUnaudited(of: self.books[index].id) else { continue }
+            self.books[index].reopen(self.window, from: max(lowest, self.window.base?.number ?? 0))
         }
     }
 
@@ -48,8 +49,9 @@ extension ContinuityMachine {
         for index in self.consumers.indices where self.consumers[index].options.filter == id {
             let next = self.consumers[index].next
             let isToldOtherwise =
-                next > change.number || (next == change.number && self.consumers[index].toldInBlock > change.prefix)
-            if isToldOtherwise, self.consumers[index].start <= change.number {
+                next == change.number
+                ? self.consumers[index].toldInBlock > change.prefix : self.consumers[index].hasTold(change.number)
+            if isToldOtherwise {
                 self.consumers[index].invalidate(above: change.number &- 1)
             }
         }
@@ -57,8 +59,9 @@ extension ContinuityMachine {
 
     // MARK: - Consumers of a filter
 
-    private func lowestStart(of id: FilterID) -> UInt64? {
-        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.start).min()
+    /// The lowest block that a consumer of this filter was told, or will be, and that no audit has confirmed.
+    private func lowestUnaudited(of id: FilterID) -> UInt64? {
+        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.unaudited).min()
     }
 
     /// The lowest block that a consumer of this filter waits for.
@@ -75,9 +78,6 @@ extension ContinuityMachine {
             let base = self.window.base
         else { return }
         let start = self.consumers[consumer].start
-        if let audited = self.books[index].auditedTo, audited >= start {
-            self.books[index].auditedTo = start > 0 ? start - 1 : nil
-        }
         var number = max(start, base.number)
         while number <= tip.number, let block = self.window[number] {
             defer { number += 1 }
@@ -182,9 +182,8 @@ extension ContinuityMachine {
     private mutating func requestAudit(_ index: Int, next: UInt64, _ tip: UInt64) {
         let book = self.books[index]
         guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
-        guard let start = self.lowestStart(of: book.id) else { return }
-        // Without underflow where all begins with block 0.
-        let first = max(book.auditedTo.map { $0 &+ 1 } ?? 0, start, base.number)
+        guard let unaudited = self.lowestUnaudited(of: book.id) else { return }
+        let first = max(unaudited, base.number)
         let span = min(book.auditInterval, self.planner.span)
         // An interval at a time, two blocks below the tip, and only what all consumers have passed.
         guard tip >= first + book.auditInterval + 1, next > first + span - 1 else { return }
@@ -320,14 +319,16 @@ extension ContinuityMachine {
                 place += 1
             }
             guard let block = self.window[number] else { return }
-            if !self.compare(index, block, answer, isAudit, pending) { isClean = false }
+            if !self.compare(index, block, answer, isAudit, pending) {
+                isClean = false
+                self.differences += 1
+            }
         }
         guard isAudit, isClean else { return }
         self.audited(index, range)
     }
 
     private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {
-        self.books[index].auditedTo = range.upperBound
         let id = self.books[index].id
         for consumer in self.consumers.indices where self.consumers[consumer].options.filter == id {
             self.consumers[consumer].audited(range)
@@ -375,10 +376,11 @@ extension ContinuityMachine {
 
     /// Forgets the logs of blocks that are audited and that every consumer has passed.
     private mutating func seal(_ index: Int) {
-        guard let audited = self.books[index].auditedTo, let base = self.window.base,
+        guard let base = self.window.base, let unaudited = self.lowestUnaudited(of: self.books[index].id),
             let next = self.lowestNext(of: self.books[index].id, includingPaused: true)
         else { return }
-        var number = min(audited, next &- 1)
+        // The lower of the two exists, since something has been told and audited.
+        var number = min(unaudited, next) &- 1
         while number >= base.number, let block = self.window[number] {
             switch self.books[index].entries[number]?.state {
             case .sealed: return

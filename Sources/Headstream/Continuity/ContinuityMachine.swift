@@ -74,6 +74,9 @@ package struct ContinuityMachine: Sendable {
     /// Counts the moves of the window.
     var move: UInt64 = 1
     var lastToken: UInt64 = 0
+    /// Blocks of which a range answer, an audit's or another's, said otherwise than what was known: a measure of how far
+    /// pushes and blooms of this node can be relied on.
+    package internal(set) var differences: UInt64 = 0
     var inFlight: [UInt64: RequestOwner] = [:]
     /// Until when nothing is asked, because the node said so.
     var quietUntil: UInt64 = 0

@@ -53,8 +53,6 @@ struct LogBook: Sendable {
     var coveredFrom = UInt64.max
     /// Logs of blocks that are not in the window.
     var waiting = WaitingLogs()
-    /// Everything up to here has been compared with a range answer.
-    var auditedTo: UInt64?
     var pending: Pending?
     var retryAt: UInt64?
     var failures = 0
@@ -121,16 +119,19 @@ struct LogBook: Sendable {
 
     /// The blocks of these numbers have left the window.
     mutating func blocksRemoved(_ numbers: ClosedRange<UInt64>) {
-        for number in numbers { self.entries[number] = nil }
+        for number in numbers {
+            guard let entry = self.entries.removeValue(forKey: number) else { continue }
+            // A block that comes back may be announced again while some of its logs, pushed again, have come already: only
+            // together with those of before are they all.
+            if self.acknowledgedAt != nil { for log in entry.logs { self.waiting.add(log) } }
+        }
         self.disputes.removeAll { numbers.contains($0) }
-        if let audited = self.auditedTo, audited >= numbers.lowerBound { self.auditedTo = numbers.lowerBound &- 1 }
     }
 
     /// The window begins anew elsewhere.
     mutating func windowReset() {
         self.entries.removeAll()
         self.disputes = []
-        self.auditedTo = nil
     }
 
     /// The blooms of this chain are not trusted any more: what they alone had closed is open.

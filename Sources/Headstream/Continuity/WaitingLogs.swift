@@ -30,10 +30,9 @@ struct WaitingLogs: Sendable {
         return taken
     }
 
-    /// Blocks this far below the tip do not come back but by being fetched.
-    mutating func forget(below number: UInt64) {
-        guard let first = self.logs.first?.blockNumber, first < number else { return }
-        self.logs.removeAll { ($0.blockNumber ?? 0) < number }
+    /// A log of a block so far down that it is not waited for.
+    mutating func drop(_ number: UInt64) {
+        self.droppedTo = max(self.droppedTo ?? 0, number)
     }
 
     mutating func removeAll() {

@@ -128,7 +128,7 @@ struct ConsumerFold {
     }
 
     private mutating func rollBack(_ to: BlockRef, _ removed: [BlockRef], _ name: (Hash32) -> Hash32) {
-        self.rollbacks += 1
+        if !removed.isEmpty { self.rollbacks += 1 }
         var expected: [Hash32] = []
         if let current { expected.append(current.ref.hash) }
         self.current = nil

@@ -22,6 +22,8 @@ struct ContinuityRun {
     var swappedPushes = 0
     var failedAnswers = 0
     var nullAnswers = 0
+    /// Whether every push comes.
+    var honesty = true
     /// What happened, for a failing seed.
     var journal: [String] = []
     var keepsJournal = false
@@ -51,7 +53,13 @@ struct ContinuityRun {
 
     mutating func handle(_ fact: ContinuityMachine.Fact) {
         if self.keepsJournal { self.journal.append("\(self.now / 1_000_000) " + Self.text(fact)) }
-        for action in self.machine.handle(fact, at: self.now) {
+        let differences = self.machine.differences
+        let actions = self.machine.handle(fact, at: self.now)
+        if self.keepsJournal, self.machine.differences > differences {
+            let disputes = self.machine.books.map { "\($0.disputes)" }.joined()
+            self.journal.append("    finds differences, of \(disputes)")
+        }
+        for action in actions {
             switch action {
             case .request(let request):
                 self.requestCount += 1

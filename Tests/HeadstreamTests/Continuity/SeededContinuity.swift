@@ -44,6 +44,10 @@ enum SeededContinuity {
         run.swappedPushes = some([0, 0, 15])
         run.failedAnswers = some([0, 0, 10])
         run.nullAnswers = some([0, 0, 8])
+        run.honesty = run.lostPushes == 0
+        // Nothing is reorganised: nothing may be taken back.
+        let isCalm = chance(15)
+        if isCalm { run.swappedPushes = 0 }
         let density = some([0, 1, 3])
 
         // Filters: one contract, one event of any contract, everything.
@@ -67,7 +71,9 @@ enum SeededContinuity {
         let steps = 60 + random.below(120)
         for _ in 0..<steps {
             run.now += UInt64(random.below(600)) * 1_000_000
-            switch random.below(100) {
+            var event = random.below(100)
+            if isCalm, (22..<33).contains(event) { event = 21 }
+            switch event {
             case ..<22:
                 let count = chance(80) ? 1 : 1 + random.below(5)
                 run.chain.mine(blocks: (0..<count).map { _ in events(&run, density, &random) })
@@ -126,6 +132,15 @@ enum SeededContinuity {
             isLimited || run.failedAnswers > 0 || run.nullAnswers > 0 || quirks.maxResults != nil || quirks.lag > 0
         if problems.isEmpty, !mayGap, run.folds.contains(where: { !$0.gaps.isEmpty }) {
             problems.append("a gap without need")
+        }
+        // Where every push comes and no answer lies, the audits have nothing to find: the rules alone are enough.
+        let isHonest =
+            run.honesty && quirks.lag == 0 && quirks.omittedLogs == 0 && quirks.wrongBlooms == 0
+        if problems.isEmpty, isHonest, run.machine.differences > 0 {
+            problems.append("an audit found \(run.machine.differences) differences")
+        }
+        if problems.isEmpty, isHonest, isCalm, run.folds.contains(where: { $0.rollbacks > 0 }) {
+            problems.append("a rollback without need")
         }
         if let journal {
             journal("quirks \(quirks)")
