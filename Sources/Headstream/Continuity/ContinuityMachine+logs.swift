@@ -82,7 +82,11 @@ extension ContinuityMachine {
         while number <= tip.number, let block = self.window[number] {
             defer { number += 1 }
             if let entry = self.books[index].entries[number] {
-                if entry.state == .sealed || entry.state == .missing { self.books[index].entries[number] = .init() }
+                if entry.state == .sealed || entry.state == .missing {
+                    var reopened = LogBook.Entry()
+                    reopened.isReopened = entry.state == .sealed
+                    self.books[index].entries[number] = reopened
+                }
             } else if self.books[index].mayMatch(block, bloomsAreTrusted: self.bloomsAreTrusted) {
                 self.books[index].entries[number] = .init()
             }
@@ -102,7 +106,7 @@ extension ContinuityMachine {
             guard let next = self.lowestNext(of: id, includingPaused: false) else { continue }
             if next > tip.number { self.books[index].spent = 0 }
             if self.requestBlocks(index, from: next, tip.number) { continue }
-            self.requestAudit(index, next: next, tip.number)
+            self.requestAudit(index, tip.number)
         }
     }
 
@@ -179,14 +183,15 @@ extension ContinuityMachine {
         )
     }
 
-    private mutating func requestAudit(_ index: Int, next: UInt64, _ tip: UInt64) {
+    private mutating func requestAudit(_ index: Int, _ tip: UInt64) {
         let book = self.books[index]
         guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
         guard let unaudited = self.lowestUnaudited(of: book.id) else { return }
         let first = max(unaudited, base.number)
         let span = min(book.auditInterval, self.planner.span)
-        // An interval at a time, two blocks below the tip, and only what all consumers have passed.
-        guard tip >= first + book.auditInterval + 1, next > first + span - 1 else { return }
+        // An interval at a time, two blocks below the tip, and only what a consumer has passed.
+        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(\.next).max()
+        guard tip >= first + book.auditInterval + 1, let passed, passed > first + span - 1 else { return }
         self.requestRange(index, first...(first + span - 1), isAudit: true)
     }
 
@@ -336,6 +341,14 @@ extension ContinuityMachine {
         self.seal(index)
     }
 
+    /// Whether a consumer of the book's filter was told of a block.
+    private func isTold(_ number: UInt64, _ book: Int) -> Bool {
+        let id = self.books[book].id
+        return self.consumers.contains {
+            $0.options.filter == id && ($0.hasTold(number) || $0.next == number && $0.toldInBlock > 0)
+        }
+    }
+
     /// Takes a range answer's part for one block. - Returns: false where it contradicts what is known.
     private mutating func compare(
         _ index: Int,
@@ -357,7 +370,7 @@ extension ContinuityMachine {
             self.books[index].dispute(block.number, answer)
             return false
         case .open:
-            if isAudit {
+            if isAudit, self.isTold(block.number, index) {
                 if entry.isEqual(to: answer), !entry.isDisputed {
                     self.books[index].entries[block.number]?.state = .closed
                     self.books[index].entries[block.number]?.doubt = nil

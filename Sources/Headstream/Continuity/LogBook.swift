@@ -10,6 +10,8 @@ struct LogBook: Sendable {
         var state = State.open
         /// Contradicted by something the node said; only an answer by hash settles it.
         var isDisputed = false
+        /// Was sealed, and is wanted again: what an answer says of it is no news to those that it was told to.
+        var isReopened = false
         /// An answer that does not count until it is repeated.
         var doubt: [Log]?
         /// How often the window had moved when the doubt came; it is asked again after the next move.
@@ -199,11 +201,13 @@ struct LogBook: Sendable {
         let prefix = entry.commonPrefix(with: ordered.logs)
         if isChanged { entry.logs = ordered.logs }
         entry.state = .closed
+        let isNews = !entry.isReopened
+        entry.isReopened = false
         entry.isDisputed = false
         entry.doubt = nil
         self.entries[block.number] = entry
         self.disputes.removeAll { $0 == block.number }
-        return isChanged ? Change(number: block.number, prefix: prefix) : nil
+        return isChanged && isNews ? Change(number: block.number, prefix: prefix) : nil
     }
 
     /// An audited range says otherwise of a block: an answer by hash is to settle it.
