@@ -36,7 +36,7 @@ package final class ChainBlock: Sendable {
     /// answers with (ethermint, go-opera): same number, parent, time and state. Where both hashes follow from their fields
     /// they are siblings, whatever they have in common.
     func isSameBlock(as other: ChainBlock) -> Bool {
-        self.number == other.number && self.parentHash == other.parentHash
+        self.hash != other.hash && self.number == other.number && self.parentHash == other.parentHash
             && self.header.timestamp == other.header.timestamp && self.header.stateRoot == other.header.stateRoot
             && !self.header.stateRoot.isZero && !(self.hasEthereumHash && other.hasEthereumHash)
     }

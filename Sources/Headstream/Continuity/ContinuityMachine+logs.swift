@@ -21,6 +21,7 @@ extension ContinuityMachine {
         }
         // A node's filter is trusted to give too little, never too much.
         guard self.books[index].filter.matches(log) else { return }
+        self.books[index].highestPushed = max(self.books[index].highestPushed, number)
         guard isInWindow, let block = self.window[number] else {
             if let tip = self.window.tip, number &+ 64 < tip.number {
                 return self.books[index].waiting.drop(number)

@@ -329,7 +329,18 @@ extension ContinuityMachine {
 
     // MARK: - Ends of a round
 
-    private mutating func apply(_ round: Round, fork: UInt64) {
+    private mutating func apply(_ answered: Round, fork lowest: UInt64) {
+        var round = answered
+        var fork = lowest
+        // Heads pushed meanwhile may have brought the window here already, or beyond.
+        if let known = round.branch.firstIndex(where: { self.window.contains($0.number, $0.hash) }) {
+            fork = round.branch[known].number
+            round.branch.removeSubrange(known...)
+            if round.branch.isEmpty {
+                self.round = nil
+                return
+            }
+        }
         let isReorganisation = self.window.tip.map { $0.number > fork } ?? false
         self.truncate(above: fork)
         // A head of the branch that was pushed itself keeps the place of its push: its logs are pushed as well.

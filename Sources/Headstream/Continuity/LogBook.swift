@@ -60,7 +60,10 @@ struct LogBook: Sendable {
     var failures = 0
     /// Requests spent since the filter was last level with the tip.
     var spent = 0
-    /// The numbers of disputed blocks.
+    /// The highest block of which a log was pushed on this connection.
+    var highestPushed: UInt64 = 0
+    /// The numbers of blocks that an answer is needed for although they may have been told: disputed ones, and those of
+    /// which logs may have been lost with a connection.
     var disputes: [UInt64] = []
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
@@ -98,7 +101,9 @@ struct LogBook: Sendable {
     func mayLeave(_ block: ChainBlock, tip: UInt64) -> Bool {
         guard let entry = self.entries[block.number] else { return true }
         if entry.state != .open { return true }
-        return !self.holds && !entry.isDisputed && !entry.logs.isEmpty && block.number < tip && self.isCovered(block)
+        guard !self.holds, !entry.isDisputed, !entry.logs.isEmpty, self.isCovered(block) else { return false }
+        // A block's logs may come after the next head. They come before those of later blocks, on one subscription.
+        return tip >= block.number &+ 2 || self.highestPushed > block.number
     }
 
     /// Whether a block's logs may be told although it is open: as they are pushed.
@@ -128,6 +133,7 @@ struct LogBook: Sendable {
             if self.acknowledgedAt != nil { for log in entry.logs { self.waiting.add(log) } }
         }
         self.disputes.removeAll { numbers.contains($0) }
+        self.highestPushed = min(self.highestPushed, numbers.lowerBound)
     }
 
     /// The window begins anew elsewhere.
@@ -146,6 +152,12 @@ struct LogBook: Sendable {
     mutating func connectionLost() {
         self.acknowledgedAt = nil
         self.coveredFrom = .max
+        self.highestPushed = 0
+        // What was pushed and not checked may be less than all.
+        for (number, entry) in self.entries where entry.state == .open && !entry.logs.isEmpty {
+            self.noteDispute(number)
+        }
+        self.disputes.sort()
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
