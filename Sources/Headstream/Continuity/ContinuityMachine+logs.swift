@@ -191,7 +191,8 @@ extension ContinuityMachine {
         let first = max(unaudited, base.number)
         let span = min(book.auditInterval, self.planner.span)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
-        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(\.next).max()
+        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(\.next)
+            .max()
         guard tip >= first + book.auditInterval + 1, let passed, passed > first + span - 1 else { return }
         self.requestRange(index, first...(first + span - 1), isAudit: true)
     }

@@ -140,7 +140,9 @@ enum SeededContinuity {
         if problems.isEmpty, isHonest, run.machine.differences > 0 {
             problems.append("an audit found \(run.machine.differences) differences")
         }
-        if problems.isEmpty, isHonest, isCalm, run.folds.contains(where: { $0.filter == nil && $0.rollbacks > 0 }) {
+        if problems.isEmpty, isHonest, isCalm, !mayGap,
+            run.folds.contains(where: { $0.filter == nil && $0.rollbacks > 0 })
+        {
             problems.append("a rollback without need")
         }
         if let journal {
