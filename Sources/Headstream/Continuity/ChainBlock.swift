@@ -21,6 +21,17 @@ package final class ChainBlock: Sendable {
         self.pushOrder = pushOrder
     }
 
+    /// The block of an answer: nil for `null`, for a failure, and for a header that cannot be one of a chain's. Numbers that
+    /// no chain reaches are refused, so that counting from them cannot overflow.
+    convenience init?(_ answer: ChainAnswer) {
+        guard case .header(let header?) = answer, header.hasHash, header.hasNumber, Self.isPlausible(header) else {
+            return nil
+        }
+        self.init(header)
+    }
+
+    static func isPlausible(_ header: BlockHeader) -> Bool { header.number < 1 << 62 }
+
     package var ref: BlockRef { BlockRef(number: self.number, hash: self.hash, parentHash: self.parentHash) }
 
     /// Whether its bloom can be asked at all: one of zeros beside transactions says nothing (Polygon, Monad).

@@ -56,10 +56,7 @@ extension ContinuityMachine {
 
     mutating func backfillAnswered(_ answers: [ChainAnswer]) {
         self.backfill.token = nil
-        let blocks: [ChainBlock?] = answers.map {
-            guard case .header(let header?) = $0, header.hasHash, header.hasNumber else { return nil }
-            return ChainBlock(header)
-        }
+        let blocks: [ChainBlock?] = answers.map { ChainBlock($0) }
         if self.backfill.isProbe {
             guard blocks.contains(where: { $0 != nil }) || self.backfill.failures >= 4 else {
                 return self.backfillFailed()

@@ -41,10 +41,7 @@ extension ContinuityMachine {
 
     mutating func finalityAnswered(_ answers: [ChainAnswer]) {
         self.finality.token = nil
-        var blocks: [ChainBlock?] = answers.map {
-            guard case .header(let header?) = $0, header.hasHash, header.hasNumber else { return nil }
-            return ChainBlock(header)
-        }
+        var blocks: [ChainBlock?] = answers.map { ChainBlock($0) }
         while blocks.count < 2 { blocks.append(nil) }
         if let safe = blocks[0], self.isOnChain(safe) {
             // Unlike finality, safety may be taken back, by a reorganisation.

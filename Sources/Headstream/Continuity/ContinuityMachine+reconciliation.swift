@@ -40,7 +40,7 @@ extension ContinuityMachine {
     // MARK: - Heads
 
     mutating func headReceived(_ header: BlockHeader) {
-        guard self.isConnected, header.hasNumber else { return }
+        guard self.isConnected, header.hasNumber, ChainBlock.isPlausible(header) else { return }
         // A head without a hash, or with one that nobody else uses, only says that there is a newer one.
         guard header.hasHash, !self.hashesDiffer else {
             self.wantsLatest = true
@@ -209,10 +209,7 @@ extension ContinuityMachine {
 
     mutating func roundAnswered(_ answers: [ChainAnswer]) {
         guard var round = self.round else { return }
-        var headers: [ChainBlock?] = answers.map { answer in
-            guard case .header(let header?) = answer, header.hasHash, header.hasNumber else { return nil }
-            return ChainBlock(header)
-        }
+        var headers: [ChainBlock?] = answers.map { ChainBlock($0) }
         switch round.phase {
         case .askingLatest:
             guard let latest = headers.first ?? nil else { return self.restart(round) }

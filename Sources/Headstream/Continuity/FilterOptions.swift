@@ -24,7 +24,7 @@ package struct FilterOptions: Sendable {
     package init(filter: LogFilter, audit: Int = 32, delivery: LogDelivery = .pushed) {
         self.filter = filter
         self.filter.blocks = .unspecified
-        self.audit = max(audit, 1)
+        self.audit = min(max(audit, 1), 1 << 16)
         self.delivery = delivery
     }
 }
