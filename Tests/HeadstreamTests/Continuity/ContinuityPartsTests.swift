@@ -12,11 +12,16 @@ struct ContinuityPartsTests {
         chain.mine(blocks: Array(repeating: [], count: 20))
         let blocks = chain.canonical.map { ChainBlock($0.header) }
         var window = ChainWindow(capacity: 8)
-        #expect(window.append(blocks[5]))
-        #expect(!window.append(blocks[7]))
-        #expect(window.append(blocks[6]))
-        #expect(window.prepend(blocks[4]))
-        #expect(!window.prepend(blocks[2]))
+        let step1 = window.append(blocks[5])
+        #expect(step1)
+        let step2 = window.append(blocks[7])
+        #expect(!step2)
+        let step3 = window.append(blocks[6])
+        #expect(step3)
+        let step4 = window.prepend(blocks[4])
+        #expect(step4)
+        let step5 = window.prepend(blocks[2])
+        #expect(!step5)
         #expect(window.links(4, parent: blocks[3].hash))
         #expect(window.ref(3)?.hash == blocks[3].hash)
         #expect(window.ref(2) == nil)
@@ -32,23 +37,28 @@ struct ContinuityPartsTests {
         #expect(!window.contains(15, blocks[15].hash))
         window.truncate(above: 3)
         #expect(window.isEmpty)
-        #expect(window.append(blocks[2]))
+        let step6 = window.append(blocks[2])
+        #expect(step6)
     }
 
     @Test("Edge case 74: a span is halved at too many results, and set to the limit that a node names")
     func planner() {
         var planner = LogRangePlanner(span: 128)
-        #expect(planner.refused(128, .tooManyResults))
+        let step7 = planner.refused(128, .tooManyResults)
+        #expect(step7)
         #expect(planner.span == 64)
-        #expect(planner.refused(64, .rangeTooLarge(limit: 10)))
+        let step8 = planner.refused(64, .rangeTooLarge(limit: 10))
+        #expect(step8)
         #expect(planner.span == 9)
         for _ in 0..<20 { planner.answered(planner.span) }
         #expect(planner.span == 9)
-        #expect(planner.refused(9, .tooManyResults))
+        let step9 = planner.refused(9, .tooManyResults)
+        #expect(step9)
         #expect(planner.span == 4)
         for _ in 0..<20 { planner.answered(planner.span) }
         #expect(planner.span == 8)
-        #expect(!planner.refused(1, .tooManyResults))
+        let step10 = planner.refused(1, .tooManyResults)
+        #expect(!step10)
     }
 
     @Test(
