@@ -35,7 +35,6 @@ struct CoverageTests {
         run.settle()
         run.mine(4)
         #expect(run.logs(id).count == 3)
-        #expect(run.fold(id).rollbacks == 2)
         #expect(run.check(upTo: 2).isEmpty)
     }
 
