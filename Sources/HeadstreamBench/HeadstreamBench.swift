@@ -155,7 +155,7 @@ struct HeadstreamBench {
                 } else {
                     usleep(5000)
                 }
-            case .lagged(let lost):
+            case .lagged(let lost, _):
                 accounted += lost
                 self.run.lost.add(lost, ordering: .relaxed)
             default:

@@ -22,10 +22,11 @@ extension Run {
                 taken += 1
                 await meter.took(taken)
                 if taken >= limit { break items }
-            case .lagged(let count):
+            case .lagged(let count, let blocks):
                 meter.dropped(count)
+                let place = blocks.map { $0.count == 1 ? " (block \($0.lowerBound))" : " (blocks \($0.lowerBound) to \($0.upperBound))" }
                 self.terminal.report(
-                    "headstream \(self.name): \(count) dropped here: the output is slower than the node"
+                    "headstream \(self.name): \(count) dropped here\(place ?? ""): the output is slower than the node"
                 )
             case .undecodable(let error):
                 // The others are as good as before; the exit code tells that one was not.
