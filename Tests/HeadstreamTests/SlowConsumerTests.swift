@@ -124,7 +124,9 @@ struct SlowConsumerTests {
                 first = update
                 break
             }
-            guard case .lagged(let count, nil)? = first else { return #expect(Bool(false), "\(String(describing: first))") }
+            guard case .lagged(let count, nil)? = first else {
+                return #expect(Bool(false), "\(String(describing: first))")
+            }
             #expect(count > 2000)
         }
     }
@@ -149,7 +151,10 @@ struct SlowConsumerTests {
         }
     }
 
-    @Test("Edge case 65: order is kept, also where the consumer awaits something for each item", arguments: Stage.allCases)
+    @Test(
+        "Edge case 65: order is kept, also where the consumer awaits something for each item",
+        arguments: Stage.allCases
+    )
     func order(stage: Stage) async throws {
         try await stage.run { web3, server in
             let stream = try await web3.subscribe(NumbersRequest())

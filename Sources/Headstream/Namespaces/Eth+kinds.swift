@@ -14,7 +14,12 @@ extension Eth {
         bufferLimit: Int? = nil,
         priority: BufferPriority = .normal
     ) -> NotificationSequence<Hash32> {
-        self.web3.notifications(.newPendingTransactions(), whenFull: whenFull, bufferLimit: bufferLimit, priority: priority)
+        self.web3.notifications(
+            .newPendingTransactions(),
+            whenFull: whenFull,
+            bufferLimit: bufferLimit,
+            priority: priority
+        )
     }
 
     /// Transactions that enter the node's pool, whole, from now on. Some nodes do not have it: they refuse, or send
@@ -24,7 +29,12 @@ extension Eth {
         bufferLimit: Int? = nil,
         priority: BufferPriority = .normal
     ) -> NotificationSequence<Transaction> {
-        self.web3.notifications(.newFullPendingTransactions(), whenFull: whenFull, bufferLimit: bufferLimit, priority: priority)
+        self.web3.notifications(
+            .newFullPendingTransactions(),
+            whenFull: whenFull,
+            bufferLimit: bufferLimit,
+            priority: priority
+        )
     }
 
     /// Whether the node is catching up with its chain, told when that changes.

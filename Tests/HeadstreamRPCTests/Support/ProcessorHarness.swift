@@ -61,7 +61,14 @@ final class ProcessorHarness {
         let text = RequestMessage.encode(id: id, method: method) { _ in }
         let waiter = self.outcomes.waiter(name)
         self.act { processor, actions in
-            processor.submit(id, text: text, now: self.now, deadline: self.now + timeout, waiter: waiter, actions: &actions)
+            processor.submit(
+                id,
+                text: text,
+                now: self.now,
+                deadline: self.now + timeout,
+                waiter: waiter,
+                actions: &actions
+            )
         }
         return id
     }
@@ -72,7 +79,14 @@ final class ProcessorHarness {
         let text = RequestMessage.encodeBatch(firstID: first, count: names.count) { _ in ("eth_call", { _ in }) }
         let waiters = names.map { self.outcomes.waiter($0) }
         self.act { processor, actions in
-            processor.submitBatch(first, text: text, now: self.now, deadline: self.now + timeout, waiters: waiters, actions: &actions)
+            processor.submitBatch(
+                first,
+                text: text,
+                now: self.now,
+                deadline: self.now + timeout,
+                waiters: waiters,
+                actions: &actions
+            )
         }
         return first
     }
