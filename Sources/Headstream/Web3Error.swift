@@ -47,6 +47,8 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let consumerTooSlow = Code("consumerTooSlow")
         /// The node ended the subscription.
         public static let subscriptionEnded = Code("subscriptionEnded")
+        /// After a reconnect the node is of another chain than before.
+        public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.
         public static let invalidArgument = Code("invalidArgument")
         /// An iterator or handle was used in two places at once, or again after its end.
@@ -70,6 +72,8 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var closeCode: UInt16?
     /// Whether the request had gone out when it failed: if so, its effect is unknown.
     public var wasSent = false
+    /// Whether connecting again would end in the same way, where the code alone does not tell.
+    var isPermanent = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code
@@ -114,6 +118,7 @@ extension Web3Error {
 
     init(_ error: SocketError, connectingTo endpoint: Endpoint) {
         self.init(error.code == .invalidAddress ? .invalidEndpoint : .cannotConnect, "\(endpoint): \(error.message)")
+        self.isPermanent = error.code == .loopIsShutDown
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {

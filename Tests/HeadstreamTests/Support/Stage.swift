@@ -42,6 +42,9 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
     ) async throws {
         let isIPC = self == .ipc
         @Sendable func play(_ loop: any Loop, _ configuration: Configuration) async throws {
+            var configuration = configuration
+            // Tests of a connection's end want to see it; those of reconnecting set their own.
+            configuration.reconnect = .never
             let server = try await ScriptedServer(on: loop, isIPC: isIPC, host: host, upgrade: upgrade, script: script)
             do {
                 try await body(server, configuration)
