@@ -14,7 +14,7 @@ struct EndpointTests {
             ("ws://host:", "ws://host:80"),
             ("ipc:/run/geth.ipc", "ipc:/run/geth.ipc"), ("/run/my node/geth.ipc", "ipc:/run/my node/geth.ipc"),
             ("unix:///run/geth.ipc", "ipc:/run/geth.ipc"), ("@abstract", "ipc:@abstract"),
-            ("./geth.ipc", "ipc:./geth.ipc"),
+            ("./geth.ipc", "ipc:./geth.ipc"), ("../x.ipc", "ipc:../x.ipc"), ("../my node.ipc", "ipc:../my node.ipc"),
         ]
     )
     func valid(text: String, description: String) throws {
@@ -54,7 +54,7 @@ struct EndpointTests {
     func redaction() {
         let endpoint: Endpoint = "ws://user:pa55word@host/v1/0123456789abcdef?token=fedcba98765432"
         let text = "no such key 0123456789abcdef in /v1/0123456789abcdef, token fedcba98765432, user:pa55word v1 ws"
-        let redacted = endpoint.redacting(text)
+        let redacted = Secrets(of: endpoint, Configuration()).redacting(text)
         for secret in ["0123456789abcdef", "fedcba98765432", "pa55word"] { #expect(!redacted.contains(secret)) }
         #expect(redacted.hasSuffix("v1 ws"))
     }

@@ -35,11 +35,15 @@ public struct Endpoint: Hashable, Sendable {
         self.target = target
     }
 
+    private static func mayHoldBlanks(_ text: String) -> Bool {
+        ["/", "./", "../", "ipc:"].contains(where: text.hasPrefix)
+    }
+
     private static func parse(_ text: String) -> Target {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || text.hasPrefix("/") || text.hasPrefix("ipc:") else {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || Self.mayHoldBlanks(text) else {
             return .invalid(reason: "an endpoint must not hold blanks or control characters")
         }
-        if text.hasPrefix("/") || text.hasPrefix("@") || text.hasPrefix("./") { return .ipc(path: text) }
+        if ["/", "@", "./", "../"].contains(where: text.hasPrefix) { return .ipc(path: text) }
         guard let colon = text.firstIndex(of: ":") else {
             return .invalid(reason: "an endpoint is ws://host:port/path, ipc:PATH or the path of a Unix socket")
         }
@@ -60,7 +64,7 @@ public struct Endpoint: Hashable, Sendable {
     }
 
     /// `//user:password@host:port/path?query` (RFC 3986 §3.2); a fragment is not sent.
-    private static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
+    static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
         guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws:") }
         let text = text.dropFirst(2).prefix { $0 != "#" }
         let end = text.firstIndex { $0 == "/" || $0 == "?" } ?? text.endIndex
@@ -122,19 +126,9 @@ extension Endpoint: CustomReflectable {
 }
 
 extension Endpoint {
-    /// What a node may repeat of the endpoint and what no error is to show: credentials, path and query, whole and in
-    /// their parts; the longest first.
-    var secrets: [String] {
-        guard case .webSocket(_, _, let path, let userInfo) = self.target else { return [] }
-        // Short parts of a path are words (`ws`, `v1`, `mainnet`), which would make a text unreadable.
-        var found = path.split { "/?&=".contains($0) }.filter { $0.utf8.count >= 12 }
-        found += ([path[...]] + path.split(separator: "?")).filter { $0.utf8.count >= 8 }
-        if let userInfo { found += ([userInfo[...]] + userInfo.split(separator: ":")).filter { $0.utf8.count >= 4 } }
-        return found.sorted { ($1.utf8.count, $1) < ($0.utf8.count, $0) }.map(String.init)
-    }
-
-    /// A text of a node's without what this endpoint holds of secrets.
-    func redacting(_ text: String) -> String {
-        self.secrets.reduce(text) { $0.replacing($1, with: "***") }
+    /// What the URL of a WebSocket says; nil for IPC and for what is no endpoint.
+    func authority() -> (host: String, port: UInt16, isSecure: Bool, path: String, userInfo: String?)? {
+        guard case .webSocket(let host, let port, let path, let userInfo) = self.target else { return nil }
+        return (host, port, false, path, userInfo)
     }
 }

@@ -33,7 +33,7 @@ final class Session: Sendable {
     /// What the caller of a request is told. A lost connection is told by its reason.
     func error(_ error: RPCError) -> Web3Error {
         guard error.code == .connectionClosed, let ending = self.connection.ending.withLock({ $0 }) else {
-            return Web3Error(error)
+            return Web3Error(error).redacted(by: self.connection.secrets)
         }
         var told = ending
         told.wasSent = error.wasSent

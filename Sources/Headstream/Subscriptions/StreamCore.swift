@@ -139,8 +139,13 @@ final class StreamCore<Decoder: NotificationDecoder> {
         do throws(ValueError) {
             return try self.decoder.decode(record)
         } catch {
-            throw Web3Error(error, in: "notification")
+            throw self.told(Web3Error(error, in: "notification"))
         }
+    }
+
+    private func told(_ error: Web3Error) -> Web3Error {
+        guard case .running(let lease) = self.state else { return error }
+        return error.redacted(by: lease.session.connection.secrets)
     }
 
     // MARK: Refilling

@@ -44,8 +44,8 @@ public final class Recorder: Sendable {
     ///   - node: where the node is.
     ///   - path: the transcript's file.
     ///   - transport: what the client connects over; it need not be the node's.
-    ///   - configuration: for the connection to the node. `headers`, `userAgent`, `connectTimeout`, `closeTimeout`,
-    ///     `eventLoop` and `maxMessageSize` (here of both sides) count.
+    ///   - configuration: for the connection to the node. `headers`, `userAgent`, `proxy`, `environment`,
+    ///     `connectTimeout`, `closeTimeout`, `eventLoop` and `maxMessageSize` (here of both sides) count.
     /// - Throws: ``Web3Error`` for an endpoint that is none or where it cannot listen; ``TranscriptError`` for a file
     ///   that cannot be created.
     public convenience init(

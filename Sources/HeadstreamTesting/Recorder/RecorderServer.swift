@@ -11,6 +11,8 @@ actor RecorderServer {
     nonisolated let loop: any Loop
     nonisolated let endpoint: Endpoint
     nonisolated let configuration: Configuration
+    /// What is written down and told to nobody, even where the node quotes it.
+    nonisolated let secrets: Secrets
     private var file: RecordingFile?
     private var listeners: [any Listener] = []
     private var connections: [RecordedConnection] = []
@@ -27,6 +29,7 @@ actor RecorderServer {
     init(recording endpoint: Endpoint, configuration: Configuration, loop: any Loop) {
         self.endpoint = endpoint
         self.configuration = configuration
+        self.secrets = Secrets(of: endpoint, configuration, sparesWords: true)
         self.loop = loop
     }
 
@@ -41,8 +44,7 @@ actor RecorderServer {
                     }
                 )
             }
-            let secrets = Secrets(of: self.endpoint, headers: self.configuration.headers)
-            self.file = try RecordingFile(path: path, recording: self.endpoint, secrets: secrets)
+            self.file = try RecordingFile(path: path, recording: self.endpoint, secrets: self.secrets)
             return self.listeners.map(\.address)
         } catch {
             self.isClosing = true

@@ -60,7 +60,11 @@ package struct ClientHandshake: Sendable {
         switch action {
         case .needMore: .needMore
         case .head(let head, let isHTTP11, let end):
-            if let error = self.problem(with: head, isHTTP11: isHTTP11) { .failed(error) } else { .accepted(consumed: end) }
+            if let error = self.problem(with: head, isHTTP11: isHTTP11) {
+                .failed(error)
+            } else {
+                .accepted(consumed: end)
+            }
         case .refused(let refusal): .refused(refusal)
         case .failed(let error): .failed(error)
         }

@@ -11,7 +11,8 @@ extension UpgradeRefusal {
         case 403:
             "the credentials are not allowed to connect; check the key, its plan and its list of allowed addresses"
         case 404, 410: "there is no such path; check the endpoint's path, and its key if that is part of it"
-        case 405: "the path takes plain HTTP requests only; use the node's WebSocket endpoint, often another port or path"
+        case 405:
+            "the path takes plain HTTP requests only; use the node's WebSocket endpoint, often another port or path"
         case 407: "a proxy in front of the node wants credentials"
         case 426: "the server wants another protocol; if it wants TLS, use wss:// instead of ws://"
         case 429: "too many connections or requests for this key or address; wait, or use another plan or endpoint"

@@ -12,6 +12,7 @@ actor ScriptedServer {
     /// What clients did, over all connections.
     struct Log: Sendable {
         var messages: [ScriptedMessage] = []
+        var pings = 0
         var pongs: [[UInt8]] = []
         /// Close frames of clients.
         var closeCodes: [UInt16?] = []
