@@ -115,7 +115,7 @@ extension Web3Error {
         self.init(.malformedResponse, "\(context): \(error)")
     }
 
-    init(_ error: SocketError, connectingTo endpoint: Endpoint, through proxy: Proxy?) {
+    init(_ error: SocketError, connectingTo endpoint: Endpoint, through proxy: Proxy? = nil) {
         let way = proxy.map { " through the proxy \($0)" } ?? ""
         self.init(
             error.code == .invalidAddress ? .invalidEndpoint : .cannotConnect,

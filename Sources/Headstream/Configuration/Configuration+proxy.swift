@@ -20,6 +20,18 @@ extension Configuration {
         }
     }
 
+    /// `user:password` of every proxy that is set, whether it is on the way or not.
+    var proxyCredentials: [String] {
+        switch self.proxy.choice {
+        case .none: []
+        case .http(let proxy): [proxy.userInfo].compactMap { $0 }
+        case .environment:
+            ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].compactMap { name in
+                self.environment[name].flatMap { try? Proxy($0, variable: name) }?.userInfo
+            }
+        }
+    }
+
     /// The first of these variables that is set to something.
     private func variable(_ names: [String]) -> (name: String, value: String)? {
         for name in names {

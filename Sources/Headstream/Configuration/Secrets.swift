@@ -24,8 +24,9 @@ package struct Secrets: Sendable {
                 let value = pair.firstIndex(of: "=").map { pair[pair.index(after: $0)...] } ?? pair
                 Self.add(value, atLeast: 6, to: &found)
             }
-            let proxy = try? configuration.proxy(toHost: parts.host, port: parts.port, isSecure: parts.isSecure)
-            if let userInfo = proxy?.userInfo { Self.addCredentials(userInfo, sparesWords: sparesWords, to: &found) }
+        }
+        for userInfo in configuration.proxyCredentials {
+            Self.addCredentials(userInfo, sparesWords: sparesWords, to: &found)
         }
         for (_, value) in configuration.headers {
             Self.add(Substring(value), atLeast: 6, to: &found)
@@ -93,6 +94,11 @@ package struct Secrets: Sendable {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
+}
+
+extension Secrets: CustomStringConvertible, CustomReflectable {
+    package var description: String { "\(self.values.count) secrets" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 extension Web3Error {

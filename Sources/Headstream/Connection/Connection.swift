@@ -17,7 +17,7 @@ actor Connection {
         /// Until the socket stands; then a proxy is asked for a tunnel, or with WebSocket the handshake is sent.
         case connecting(ProxyTunnel?, ClientHandshake?)
         /// Until the proxy has opened the tunnel.
-        case tunnelling(ProxyTunnel, ClientHandshake?)
+        case tunnelling(ProxyTunnel, ClientHandshake)
         /// Until the 101.
         case upgrading(ClientHandshake)
         case open
@@ -127,11 +127,12 @@ actor Connection {
     /// The socket stands, at the node or at the proxy in front of it.
     func socketOpened(_ channel: any Channel) {
         guard case .connecting(let tunnel, let handshake) = self.phase else { return }
+        guard let handshake else { return self.established() }
         if let tunnel {
             self.phase = .tunnelling(tunnel, handshake)
             tunnel.request.withUnsafeBytes { channel.write($0) }
         } else {
-            self.reachedNode(channel, handshake)
+            self.beginUpgrade(channel, handshake)
         }
     }
 
@@ -142,23 +143,13 @@ actor Connection {
         case .needMore: return 0
         case .established(let consumed):
             if case .tunnelling(_, let handshake) = self.phase, let channel = self.channel {
-                self.reachedNode(channel, handshake)
+                self.beginUpgrade(channel, handshake)
             }
             return consumed
         case .refused(let refusal): self.end(Web3Error(refusal, of: self.proxy, to: self.endpoint))
         case .failed(let error): self.end(Web3Error(error, from: self.endpoint, through: self.proxy))
         }
         return 0
-    }
-
-    /// From here on the bytes are the node's, whatever stands in between.
-    private func reachedNode(_ channel: any Channel, _ handshake: ClientHandshake?) {
-        if let handshake {
-            self.phase = .upgrading(handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
-        } else {
-            self.established()
-        }
     }
 
     /// The handshake says what follows; returns how many bytes it took.
