@@ -142,6 +142,16 @@ struct ConnectTests {
         }
     }
 
+    @Test("Closed before it was opened, it connects no more", arguments: Stage.allCases)
+    func closedBeforeOpened(stage: Stage) async throws {
+        try await stage.serve { server, configuration in
+            let session = Session(to: await server.endpoint, configuration: configuration)
+            await session.connection.close()
+            #expect(await failure { try await session.connection.open() }?.code == .connectionClosed)
+            #expect(await server.log.connections == 0)
+        }
+    }
+
     @Test("IPv6, as an address in brackets")
     func ipv6() async throws {
         try await Stage.webSocket.serve(host: "::1") { server, configuration in

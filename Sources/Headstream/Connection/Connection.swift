@@ -92,6 +92,11 @@ actor Connection {
     func open() async throws(Web3Error) {
         let result: Result<Void, Web3Error> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                // Closed before it was opened: it lives once.
+                guard case .idle = self.phase else {
+                    let error = self.ending.withLock { $0 } ?? Web3Error(.misuse, "a connection is opened once")
+                    return continuation.resume(returning: .failure(error))
+                }
                 self.opening = continuation
                 if Task.isCancelled {
                     self.end(Web3Error(.cancelled, "cancelled while connecting"))
