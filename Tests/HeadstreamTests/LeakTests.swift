@@ -73,6 +73,7 @@ struct LeakTests {
                             connection.inbound.processor.submit(
                                 id,
                                 text: text,
+                                now: 0,
                                 deadline: .max,
                                 waiter: .nobody,
                                 actions: &connection.actions

@@ -89,6 +89,7 @@ struct SecretsTests {
             let web3 = try await Web3.connect(to: endpoint, configuration: configuration)
             Self.expectNone(web3, "a client")
             Self.expectNone(await web3.metrics, "metrics")
+            Self.expectNone(await web3.metrics.prometheusText(), "metrics as text")
             await web3.close()
         }
     }

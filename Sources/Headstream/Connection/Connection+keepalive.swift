@@ -62,10 +62,12 @@ extension Connection {
             }
         case .request(_, let timeout):
             let id = self.ids.take()
+            let now = self.loop.now
             self.inbound.processor.ask(
                 id,
                 text: RequestMessage.encode(id: id, method: "net_version") { _ in },
-                deadline: self.loop.now.advanced(by: timeout).nanoseconds,
+                now: now.nanoseconds,
+                deadline: now.advanced(by: timeout).nanoseconds,
                 actions: &self.actions
             )
             self.perform()

@@ -6,11 +6,12 @@ extension RequestProcessor {
     package mutating func ask(
         _ id: RequestID,
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         actions: inout RequestProcessorActions
     ) {
         guard self.isOpen else { return }
-        self.entries[id] = Entry(purpose: .call(.nobody), group: id, groupCount: 1, isOnWire: true)
+        self.entries[id] = Entry(purpose: .call(.nobody), group: id, groupCount: 1, isOnWire: true, began: now)
         self.deadlines.insert(id, at: deadline)
         self.statistics.requests &+= 1
         self.inFlight += 1
