@@ -299,7 +299,7 @@ struct CommandLineParserTests {
         #expect(full.proxy == (try ProxyConfiguration("http://user:pw@p:3128")))
         #expect(full.connectTimeout == .milliseconds(1500) && full.requestTimeout == .milliseconds(1500))
         #expect(try parse("record", "--proxy", "none", "--timeout", "500ms").proxy == ProxyConfiguration.none)
-        let plain = try parse("call", "--timeout", "10")
+        let plain = try parse("call", "eth_blockNumber", "--timeout", "10")
         #expect(plain.connectTimeout == .seconds(10) && plain.proxy == .environment && plain.headers.isEmpty)
         for words in [
             ["heads", "--header", "secret"], ["heads", "--header", ": secret"],
