@@ -171,29 +171,29 @@ struct ConnectionKeepaliveTests {
 
     @Test(
         "Edge case 56: with .request no ping goes out; the answer, an error too, is life, and its absence is death",
-        arguments: Stage.allCases.filter { $0 != .webSocket }
+        arguments: [false, true]
     )
-    func requests(stage: Stage) async throws {
-        let every = stage == .simulated ? Duration.seconds(20) : .milliseconds(100)
-        try await stage.run(
-            configure: { $0.keepalive = .request(every: every, timeout: every) },
-            script: { client, message in
-                // A proxy that takes control frames for nonsense would close; one without the method answers with an error.
+    func requests(overIPC: Bool) async throws {
+        try await SimulatedLoop.run(seed: 9) { loop in
+            let server = try await ScriptedServer(on: loop, isIPC: overIPC) { client, message in
+                // A node without the method answers with an error.
                 for call in message.calls { client.fail(call, -32601, "the method does not exist") }
             }
-        ) { web3, server in
-            await server.until { $0.count(of: "net_version") == 3 }
+            var configuration = loop.configuration
+            configuration.keepalive = .request()
+            let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
+            try await loop.sleep(for: .seconds(3605))
+            #expect(await server.log.count(of: "net_version") == 180)
             #expect(await server.log.pings == 0)
-            #expect(web3.session.connection.ending.withLock { $0 } == nil)
             #expect(await web3.metrics.requestsWaiting == 0)
+            #expect(web3.session.connection.ending.withLock { $0 } == nil)
             await server.act { $0.isDeaf = true }
-            let stream = try? await web3.subscribe(NumbersRequest())
-            #expect(stream == nil)
-            let error = await failure { _ = try await web3.eth.chainID() }
-            #expect(
-                error?.message.contains("of a request; the connection is dead") == true,
-                "\(String(describing: error))"
-            )
+            let (error, seconds) = await Self.end(of: web3, on: loop, since: loop.now)
+            #expect(seconds == 35)
+            #expect(error?.message.contains("no byte within 20 s of a request; the connection is dead") == true)
+            #expect(error?.closeCode == (overIPC ? nil : 1006))
+            await web3.close()
+            await server.close()
         }
     }
 
