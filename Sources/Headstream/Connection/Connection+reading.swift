@@ -57,7 +57,7 @@ extension Connection: ChannelDelegate {
         case .open: self.readMessages(bytes, at: &offset)
         case .closing: self.awaitClose(bytes, at: &offset)
         case .upgrading: break
-        case .idle, .connecting, .ended: offset = bytes.count
+        case .idle, .connecting, .securing, .ended: offset = bytes.count
         }
         if self.wakesAtTurnEnd { self.publish() }
         self.metrics.bytesReceived &+= UInt64(offset)
@@ -103,7 +103,7 @@ extension Connection: ChannelDelegate {
         self.channel?.close()
         self.channel = nil
         switch (self.phase, reason) {
-        case (.connecting, .failed(let error)):
+        case (.connecting, .failed(let error)), (.securing, .failed(let error)):
             self.end(Web3Error(error, connectingTo: self.endpoint))
         case (.upgrading(var handshake), .endOfStream):
             self.upgrade(handshake.endOfStream())
@@ -121,7 +121,7 @@ extension Connection: ChannelDelegate {
             self.end(Web3Error(.connectionClosed, "the node closed the IPC connection"))
         case (.open, .endOfStream), (.closing, _):
             self.follow(self.closing.endOfStream())
-        case (.idle, _), (.connecting, .endOfStream), (.ended, _):
+        case (.idle, _), (.connecting, .endOfStream), (.securing, .endOfStream), (.ended, _):
             self.end(Web3Error(.cannotConnect, "\(self.endpoint): the connection ended at once"))
         }
     }

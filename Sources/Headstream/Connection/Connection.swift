@@ -16,6 +16,8 @@ actor Connection {
         case idle
         /// Until the socket stands; then, with WebSocket, the handshake is sent.
         case connecting(ClientHandshake?)
+        /// With `wss`, until the TLS handshake is done.
+        case securing(ClientHandshake)
         /// Until the 101.
         case upgrading(ClientHandshake)
         case open
@@ -114,8 +116,7 @@ actor Connection {
     func socketOpened(_ channel: any Channel) {
         guard case .connecting(let handshake) = self.phase else { return }
         if let handshake {
-            self.phase = .upgrading(handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
+            self.beginUpgrade(channel, handshake)
         } else {
             self.established()
         }
@@ -147,7 +148,8 @@ actor Connection {
             self.upgrade(handshake.deadlineReached())
         } else {
             let limit = self.configuration.connectTimeout
-            self.end(Web3Error(.timedOut, "\(self.endpoint): no connection within \(limit)"))
+            let what = if case .securing = self.phase { "TLS handshake" } else { "connection" }
+            self.end(Web3Error(.timedOut, "\(self.endpoint): no \(what) within \(limit)"))
         }
     }
 
@@ -171,7 +173,7 @@ actor Connection {
     private func beginClosing() {
         let error = Web3Error(.connectionClosed, "the connection was closed by this side")
         switch self.phase {
-        case .idle, .connecting, .upgrading:
+        case .idle, .connecting, .securing, .upgrading:
             self.end(error)
         case .open where self.endpoint.isIPC:
             self.failWaiting(error, streams: .finished)

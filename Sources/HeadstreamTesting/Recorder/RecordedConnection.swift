@@ -13,6 +13,8 @@ actor RecordedConnection: ChannelDelegate {
         case waiting(UpgradeRequest?)
         /// Until the node's socket stands.
         case connecting(UpgradeRequest?, ClientHandshake?)
+        /// With `wss`, until the TLS handshake with the node is done.
+        case securing(UpgradeRequest?, ClientHandshake)
         /// Until the node's 101.
         case upgrading(UpgradeRequest?, ClientHandshake)
         case open
@@ -54,7 +56,7 @@ actor RecordedConnection: ChannelDelegate {
     var isEnding: Bool {
         switch self.phase {
         case .closing, .refused, .ended: true
-        case .requesting, .waiting, .connecting, .upgrading, .open: false
+        case .requesting, .waiting, .connecting, .securing, .upgrading, .open: false
         }
     }
 
@@ -62,6 +64,10 @@ actor RecordedConnection: ChannelDelegate {
 
     nonisolated func channelOpened(_ channel: any Channel) {
         self.assumeIsolated { $0.nodeOpened(channel) }
+    }
+
+    nonisolated func channelSecured(_ channel: any Channel) {
+        self.assumeIsolated { $0.nodeSecured(channel) }
     }
 
     nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
@@ -152,12 +158,18 @@ actor RecordedConnection: ChannelDelegate {
 
     private func nodeOpened(_ channel: any Channel) {
         guard case .connecting(let request, let handshake) = self.phase else { return }
-        if let handshake {
-            self.phase = .upgrading(request, handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
-        } else {
-            self.established(request)
+        guard let handshake else { return self.established(request) }
+        self.phase = .securing(request, handshake)
+        guard let client = self.server.endpoint.tlsClient(with: self.server.configuration) else {
+            return self.nodeSecured(channel)
         }
+        channel.startTLS(client)
+    }
+
+    private func nodeSecured(_ channel: any Channel) {
+        guard case .securing(let request, let handshake) = self.phase else { return }
+        self.phase = .upgrading(request, handshake)
+        handshake.request.withUnsafeBytes { channel.write($0) }
     }
 
     private func upgrade(_ action: ClientHandshake.Action) -> Int {
@@ -240,7 +252,7 @@ actor RecordedConnection: ChannelDelegate {
             self.awaitEnds()
         case .waiting:
             self.refuse(503, "Service Unavailable", reason)
-        case .requesting, .connecting, .upgrading:
+        case .requesting, .connecting, .securing, .upgrading:
             self.end()
         case .closing, .refused, .ended:
             break
@@ -259,7 +271,7 @@ actor RecordedConnection: ChannelDelegate {
     private func ended(_ side: Side, _ reason: ChannelEnd) {
         self.pipe(side).end()
         switch (self.phase, side) {
-        case (.connecting, .node), (.upgrading, .node):
+        case (.connecting, .node), (.securing, .node), (.upgrading, .node):
             self.nodeEndedEarly(reason)
         case (.open, .node):
             self.isNodeEndKnown = true
