@@ -37,17 +37,19 @@ enum PEMFile {
         guard descriptor >= 0 else { return .failure(SystemError(code: errno)) }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
-        let chunk = 64 << 10
-        while bytes.count < Self.sizeLimit {
-            let start = bytes.count
-            bytes += repeatElement(0, count: chunk)
-            let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress.map { $0 + start }, chunk) }
-            let code = errno
-            bytes.removeLast(chunk - max(0, count))
-            if count == 0 { return .success(bytes) }
-            if count < 0, code != EINTR { return .failure(SystemError(code: code)) }
+        let code: Int32 = withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { chunk in
+            while bytes.count < Self.sizeLimit {
+                let count = Glibc.read(descriptor, chunk.baseAddress, chunk.count)
+                if count == 0 { return 0 }
+                if count > 0 {
+                    bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+                } else if errno != EINTR {
+                    return errno
+                }
+            }
+            return EFBIG
         }
-        return .failure(SystemError(code: EFBIG))
+        return code == 0 ? .success(bytes) : .failure(SystemError(code: code))
     }
 
     struct SystemError: Error {

@@ -40,12 +40,7 @@ final class TLSEngine {
         self.name = client.name
         self.context = context
         self.ssl = try Self.make(context.pointer, stream)
-        do throws(SocketError) {
-            try self.expect(client.certificateName)
-        } catch {
-            SSL_free(self.ssl)
-            throw error
-        }
+        try self.expect(client.certificateName)
         SSL_set_ex_data(self.ssl, 0, Unmanaged.passUnretained(self).toOpaque())
         if let session = context.sessions.take(for: self.peer) { SSL_set_session(self.ssl, session.pointer) }
         SSL_set_connect_state(self.ssl)
