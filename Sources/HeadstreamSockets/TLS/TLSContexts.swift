@@ -12,9 +12,11 @@ final class TLSContexts: Sendable {
     }
 
     static let shared = TLSContexts()
-    /// One with the system's certificates has some 2 MB.
-    static let limit = 16
+    /// One with the system's certificates has some 2 MB, of which a program has one.
+    static let limit = 64
     private let state = Locked(State())
+
+    var count: Int { self.state.withLock { $0.ready.count } }
 
     /// The context for these settings, if there is one and its files are as they were; the check is a system call a file.
     func ready(for settings: TLSSettings) -> TLSContext? {

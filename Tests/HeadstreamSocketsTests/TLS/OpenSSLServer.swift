@@ -5,7 +5,7 @@ import HeadstreamTesting
 @testable import HeadstreamSockets
 
 /// OpenSSL's own server, as a process: what others speak, and not what we think of it. It is killed with its object.
-final class OpenSSLServer {
+final class OpenSSLServer: Sendable {
     let port: UInt16
     private let process: pid_t
 
@@ -62,6 +62,7 @@ final class OpenSSLServer {
 /// Files of one test, in a folder of their own.
 final class TemporaryFiles {
     let folder: URL
+    var path: String { self.folder.path }
     private var count = 0
 
     init() throws {

@@ -208,11 +208,8 @@ struct TLSHandshakeTests {
         await withLoop { loop in
             for (identity, isAccepted) in [(nil, false), (theirs.identity, false), (mine.identity, true)] {
                 let settings = TLSSettings(trust: trust, identity: identity)
-                let (channel, side) = await loop.connectSecurely(port: server.port, settings)
                 // With TLS 1.3 the verdict comes after the handshake.
-                await loop.on {
-                    side.onSecured = { $0.write("hello\n") }
-                }
+                let (channel, side) = await loop.connectSecurely(port: server.port, settings, greeting: "hello\n")
                 await side.wait { $0.bytes.count == 6 || $0.end != nil }
                 let end = await loop.on { side.end }
                 if isAccepted {

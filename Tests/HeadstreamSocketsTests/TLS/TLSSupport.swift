@@ -15,14 +15,16 @@ extension TLSSettings {
 }
 
 extension EventLoop {
-    /// Connects, and goes over to TLS once the socket stands.
+    /// Connects, goes over to TLS once the socket stands, and says `greeting` once it is secured.
     func connectSecurely(
         port: UInt16,
         _ settings: TLSSettings,
-        host: String = "localhost"
+        host: String = "localhost",
+        greeting: String = ""
     ) async -> (channel: any Channel, side: Recorder) {
         let side = Recorder(self)
         let channel = await self.on {
+            side.onSecured = { $0.write(greeting) }
             side.onOpen = { $0.startTLS(TLSClient(settings: settings, host: host, port: port)) }
             return self.connect(to: .host("127.0.0.1", port: port), delegate: side)
         }
