@@ -187,7 +187,10 @@ extension SocketChannel {
             return .tls(.notTLS, "\(engine.name) does not speak TLS, which is what this port is for")
         }
         if input.prefix(http.count).elementsEqual(http.prefix(min(http.count, input.count))) {
-            return .tls(.plainHTTP, "\(engine.name) answers in plain HTTP: no TLS on this port; use ws:// instead of wss://")
+            return .tls(
+                .plainHTTP,
+                "\(engine.name) answers in plain HTTP: no TLS on this port; use ws:// instead of wss://"
+            )
         }
         let digits = Array("0123456789abcdef")
         let shown = input.prefix(8).map { "\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }.joined(separator: " ")

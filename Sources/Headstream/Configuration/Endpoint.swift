@@ -52,7 +52,9 @@ public struct Endpoint: Hashable, Sendable {
         }
         if text.hasPrefix("/") || text.hasPrefix("@") || text.hasPrefix("./") { return .ipc(path: text) }
         guard let colon = text.firstIndex(of: ":") else {
-            return .invalid(reason: "an endpoint is wss://host:port/path, ws://…, ipc:PATH or the path of a Unix socket")
+            return .invalid(
+                reason: "an endpoint is wss://host:port/path, ws://…, ipc:PATH or the path of a Unix socket"
+            )
         }
         let rest = text[text.index(after: colon)...]
         switch text[..<colon].lowercased() {

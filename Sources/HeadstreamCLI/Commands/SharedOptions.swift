@@ -9,7 +9,7 @@ enum SharedOptions {
         "URL",
         .nodeURL,
         environment: "HEADSTREAM_URL",
-        help: "The node: ws://HOST:PORT/PATH, or the path of a Unix socket."
+        help: "The node: wss://HOST/PATH, ws://HOST:PORT/PATH, or the path of a Unix socket."
     )
     static let replay = Option(
         "replay",
@@ -50,7 +50,7 @@ enum SharedOptions {
     )
 
     /// Where the answers come from.
-    static let source: [any OptionDeclaration] = [url, replay, speed]
+    static let source: [any OptionDeclaration] = [url, replay, speed] + TLSOptions.all
     /// How much of a stream is printed, and how.
     static let stream: [any OptionDeclaration] = [count, duration, json, whenFull, buffer]
     static let streamOfJSON: [any OptionDeclaration] = [count, duration, whenFull, buffer]

@@ -67,7 +67,9 @@ enum TLSIdentity {
             certificates = try PEMFile.certificates(in: pem)
         } catch {
             guard case .certificate(let number) = error else { return [] }
-            throw Self.unusable("\(name) (\(identity.certificate)) is damaged: its certificate \(number) cannot be read")
+            throw Self.unusable(
+                "\(name) (\(identity.certificate)) is damaged: its certificate \(number) cannot be read"
+            )
         }
         guard let own = certificates.first else {
             throw Self.unusable("\(name) (\(identity.certificate)) holds no certificate")

@@ -21,7 +21,10 @@ final class OpenSSLServer: Sendable {
         let key = try files.write(certificate.privateKeyPEM)
         let output = try files.write("")
         let arguments =
-            ["openssl", "s_server", "-rev", "-accept", "127.0.0.1:0", "-cert", chain, "-cert_chain", chain, "-key", key]
+            [
+                "openssl", "s_server", "-rev", "-accept", "127.0.0.1:0", "-cert", chain, "-cert_chain", chain, "-key",
+                key,
+            ]
             + options
         // Into a file, which cannot fill up as a pipe can.
         var actions = posix_spawn_file_actions_t()

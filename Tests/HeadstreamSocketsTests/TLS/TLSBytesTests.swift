@@ -131,7 +131,9 @@ struct TLSBytesTests {
             // The peer does not read: soon nothing goes out in full.
             await loop.on { pair.server.isReading = false }
             for step in 0..<60 {
-                let size = step % 7 == 0 ? Int.random(in: 1...400_000, using: &random) : Int.random(in: 1...200, using: &random)
+                let size =
+                    step % 7 == 0
+                    ? Int.random(in: 1...400_000, using: &random) : Int.random(in: 1...200, using: &random)
                 let piece = (0..<size).map { UInt8(truncatingIfNeeded: $0 &+ step) }
                 let updatesKey = Int.random(in: 0..<4, using: &random) == 0
                 let reads = Int.random(in: 0..<5, using: &random) == 0
@@ -161,7 +163,10 @@ struct TLSBytesTests {
         }
     }
 
-    @Test("Edge case 107: an end with and without close_notify is the end of the stream, behind all bytes", arguments: [true, false])
+    @Test(
+        "Edge case 107: an end with and without close_notify is the end of the stream, behind all bytes",
+        arguments: [true, false]
+    )
     func ends(withFarewell: Bool) async throws {
         try await withLoop { loop in
             let pair = try await TLSPair.make(loop)
@@ -406,6 +411,9 @@ struct TLSBytesTests {
         }
         var after = sigaction()
         sigaction(SIGPIPE, nil, &after)
-        #expect(unsafeBitCast(before.__sigaction_handler, to: Int.self) == unsafeBitCast(after.__sigaction_handler, to: Int.self))
+        #expect(
+            unsafeBitCast(before.__sigaction_handler, to: Int.self)
+                == unsafeBitCast(after.__sigaction_handler, to: Int.self)
+        )
     }
 }

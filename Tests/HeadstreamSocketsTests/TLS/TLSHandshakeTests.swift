@@ -152,7 +152,10 @@ struct TLSHandshakeTests {
     )
     func notTLS(answer: String, expected: TLSFailure) async throws {
         try await Self.withRawServer(Array(answer.utf8)) { loop, port in
-            let error = await loop.failure(port: port, TLSSettings(trust: .only(.pem(try TestAuthority().certificatePEM))))
+            let error = await loop.failure(
+                port: port,
+                TLSSettings(trust: .only(.pem(try TestAuthority().certificatePEM)))
+            )
             #expect(error?.tlsFailure == expected, "\(String(describing: error))")
             if expected == .plainHTTP { #expect(error?.message.contains("use ws://") == true) }
         }
@@ -163,7 +166,10 @@ struct TLSHandshakeTests {
         // Half of a record.
         let answer: [UInt8] = kind == 0 ? [] : [22, 3, 3, 0, 100, 2, 0, 0]
         try await Self.withRawServer(answer, resets: kind == 2) { loop, port in
-            let error = await loop.failure(port: port, TLSSettings(trust: .only(.pem(try TestAuthority().certificatePEM))))
+            let error = await loop.failure(
+                port: port,
+                TLSSettings(trust: .only(.pem(try TestAuthority().certificatePEM)))
+            )
             #expect(error?.tlsFailure == .cut, "\(String(describing: error))")
         }
     }

@@ -45,7 +45,10 @@ struct TLSSessionTests {
         }
     }
 
-    @Test("Edge case 103: no session is resumed for another name, port, trust or client certificate", arguments: [2, 3])
+    @Test(
+        "Edge case 103: no session is resumed for another name, port, trust or client certificate",
+        arguments: [2, 3]
+    )
     func notAcross(minor: Int) async throws {
         let authority = try TestAuthority()
         let other = try TestAuthority()
@@ -159,7 +162,9 @@ struct TLSSessionTests {
         }
     }
 
-    @Test("Edge case 108: SSL_CERT_FILE names a file that is missing, unreadable, empty, or holds none or half a certificate")
+    @Test(
+        "Edge case 108: SSL_CERT_FILE names a file that is missing, unreadable, empty, or holds none or half a certificate"
+    )
     func certFile() throws {
         let files = try TemporaryFiles()
         let authority = try TestAuthority()
