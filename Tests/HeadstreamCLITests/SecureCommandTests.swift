@@ -14,6 +14,7 @@ import Testing
 struct SecureCommandTests {
     /// A node over TLS, its authority's certificate in a file, and a folder for others.
     private func withNode(
+        _ transcript: Transcript? = nil,
         _ body: (TestNode, _ authority: String, _ folder: URL) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("headstream-\(UUID())")
@@ -23,7 +24,7 @@ struct SecureCommandTests {
         let authority = folder.appendingPathComponent("ca.pem")
         try Data(certificate.authorityPEM.utf8).write(to: authority)
         let node = try await TestNode(
-            replaying: Transcript(contentsOf: BuiltCommand.mainnet),
+            replaying: transcript ?? Transcript(contentsOf: BuiltCommand.mainnet),
             options: ReplayOptions(playsFinalEvent: false),
             on: .secureWebSocket(certificate: certificate)
         )
@@ -67,15 +68,21 @@ struct SecureCommandTests {
 
     @Test("Edge case 104: exit() while the loop is inside OpenSSL does not crash")
     func exits() async throws {
-        // The recording's rest comes in while the command ends.
+        // Megabytes of heads come in while the command ends.
+        let recorded = try String(contentsOfFile: BuiltCommand.mainnet, encoding: .utf8).split(separator: "\n")
+        let isHead = { (line: Substring) in line.hasPrefix("<< ") && line.contains("\"parentHash\"") }
+        let head = try #require(recorded.first(where: isHead))
+        let beginning = recorded.prefix { !isHead($0) }
+        let lines = beginning + Array(repeating: head, count: 5000)
+        let flood = try Transcript(parsing: lines.joined(separator: "\n") + "\n")
         for count in 1...24 {
-            try await self.withNode { node, authority, _ in
+            try await self.withNode(flood) { node, authority, _ in
                 let words = [
-                    "heads", "--url", "\(node.endpoint)", "--json", "--count", "\(count % 6 + 1)", "--cacert",
-                    authority,
+                    "heads", "--url", "\(node.endpoint)", "--json", "--count", "\(count)", "--cacert", authority,
                 ]
                 let result = try await BuiltCommand.run(words)
                 #expect(result.code == 0, "\(result.errors)")
+                #expect(result.lines.count == count)
             }
         }
     }
