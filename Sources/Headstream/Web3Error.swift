@@ -19,6 +19,11 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let invalidEndpoint = Code("invalidEndpoint")
         /// No connection came about: nobody listens, the name is unknown, the network is down.
         public static let cannotConnect = Code("cannotConnect")
+        /// The server's certificate is not one to trust: its authority is unknown, it is for another host, it has expired.
+        public static let certificateRejected = Code("certificateRejected")
+        /// TLS did not come about for another reason: the other side does not speak it, or in old versions only, or wants
+        /// a client certificate; or the certificates of ``Configuration/tls`` cannot be used.
+        public static let tlsFailed = Code("tlsFailed")
         /// The other side answered the WebSocket handshake with something else; ``httpStatus`` tells its status.
         public static let upgradeRefused = Code("upgradeRefused")
         /// The proxy on the way to the node refused to open a tunnel; ``httpStatus`` tells its status, 407 for missing
@@ -116,11 +121,16 @@ extension Web3Error {
     }
 
     init(_ error: SocketError, connectingTo endpoint: Endpoint, through proxy: Proxy? = nil) {
+        let code: Code =
+            switch error.code {
+            case .invalidAddress: .invalidEndpoint
+            // As likely a server that restarts as one that does not speak TLS: later it may work.
+            case .tls(.cut): .cannotConnect
+            case .tls(let failure): failure.isAboutPeerCertificate ? .certificateRejected : .tlsFailed
+            default: .cannotConnect
+            }
         let way = proxy.map { " through the proxy \($0)" } ?? ""
-        self.init(
-            error.code == .invalidAddress ? .invalidEndpoint : .cannotConnect,
-            "\(endpoint)\(way): \(error.message)"
-        )
+        self.init(code, "\(endpoint)\(way): \(error.message)")
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {

@@ -47,8 +47,12 @@ public struct Configuration: Sendable {
     /// The name in the handshake's `User-Agent` header.
     public var userAgent = "headstream/\(Web3.version)"
 
-    /// The environment's variables, by name, for what is set there: proxies. Default: those of the process.
+    /// The environment's variables, by name, for what is set there: proxies, certificates to trust. Default: those of the
+    /// process.
     public var environment = ProcessEnvironment.variables
+
+    /// Whom `wss://` trusts, and who this side says that it is. Default: what the system trusts, and nobody.
+    public var tls = TLSConfiguration()
 
     /// The loop that the connection lives on; the process's shared one by default.
     public var eventLoop: EventLoop {

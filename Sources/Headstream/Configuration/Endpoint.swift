@@ -1,6 +1,9 @@
 import HeadstreamSockets
 
-/// Where a node listens: `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
+/// Where a node listens: `wss://host:port/path`, `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
+///
+/// `wss` is WebSocket over TLS, by default on port 443: the server's certificate must be for the host, and trusted
+/// (``Configuration/tls``). Where TLS fails the connection fails; nothing falls back to `ws`, which protects nothing.
 ///
 /// A literal can be written where an endpoint is wanted; one that is wrong is told by `Web3.connect`. What a user or a
 /// configuration file gives goes through ``init(_:)-(String)``, which throws.
@@ -13,6 +16,8 @@ public struct Endpoint: Hashable, Sendable {
     }
 
     package let target: Target
+    /// Whether the connection is TLS (`wss`).
+    package let isSecure: Bool
 
     /// A Unix socket that a node speaks JSON-RPC on.
     ///
@@ -21,8 +26,13 @@ public struct Endpoint: Hashable, Sendable {
         Endpoint(target: .ipc(path: path))
     }
 
-    private init(target: Target) {
+    private init(target: Target, isSecure: Bool = false) {
         self.target = target
+        self.isSecure = isSecure
+    }
+
+    private static func isSecure(_ text: String) -> Bool {
+        text.prefix(4).lowercased() == "wss:"
     }
 
     /// Reads a URL or a path.
@@ -33,6 +43,7 @@ public struct Endpoint: Hashable, Sendable {
         let target = Self.parse(text)
         if case .invalid(let reason) = target { throw Web3Error(.invalidEndpoint, reason) }
         self.target = target
+        self.isSecure = Self.isSecure(text)
     }
 
     private static func mayHoldBlanks(_ text: String) -> Bool {
@@ -45,7 +56,9 @@ public struct Endpoint: Hashable, Sendable {
         }
         if ["/", "@", "./", "../"].contains(where: text.hasPrefix) { return .ipc(path: text) }
         guard let colon = text.firstIndex(of: ":") else {
-            return .invalid(reason: "an endpoint is ws://host:port/path, ipc:PATH or the path of a Unix socket")
+            return .invalid(
+                reason: "an endpoint is wss://host:port/path, ws://…, ipc:PATH or the path of a Unix socket"
+            )
         }
         let rest = text[text.index(after: colon)...]
         switch text[..<colon].lowercased() {
@@ -55,17 +68,17 @@ public struct Endpoint: Hashable, Sendable {
             let path = rest.hasPrefix("//") ? rest.dropFirst(2) : rest
             return path.isEmpty ? .invalid(reason: "the path of the Unix socket is empty") : .ipc(path: String(path))
         case "wss":
-            return .invalid(reason: "wss:// (TLS) is not supported yet; use ws:// or IPC")
+            return Self.parseAuthority(rest, defaultPort: 443)
         case "http", "https":
-            return .invalid(reason: "HTTP cannot push notifications; use the node's ws:// or IPC endpoint")
+            return .invalid(reason: "HTTP cannot push notifications; use the node's wss://, ws:// or IPC endpoint")
         default:
-            return .invalid(reason: "the scheme is unknown; an endpoint is ws://host:port/path or ipc:PATH")
+            return .invalid(reason: "the scheme is unknown; an endpoint is wss://host:port/path, ws://… or ipc:PATH")
         }
     }
 
     /// `//user:password@host:port/path?query` (RFC 3986 §3.2); a fragment is not sent.
     static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
-        guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws:") }
+        guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws: or wss:") }
         let text = text.dropFirst(2).prefix { $0 != "#" }
         let end = text.firstIndex { $0 == "/" || $0 == "?" } ?? text.endIndex
         var authority = text[..<end]
@@ -105,7 +118,7 @@ public struct Endpoint: Hashable, Sendable {
 
 extension Endpoint: ExpressibleByStringLiteral {
     public init(stringLiteral text: String) {
-        self.init(target: Self.parse(text))
+        self.init(target: Self.parse(text), isSecure: Self.isSecure(text))
     }
 }
 
@@ -113,7 +126,8 @@ extension Endpoint: CustomStringConvertible {
     /// The endpoint without credentials, path and query: providers put tokens into each of them.
     public var description: String {
         switch self.target {
-        case .webSocket(let host, let port, _, _): "ws://\(SocketAddress.host(host, port: port))"
+        case .webSocket(let host, let port, _, _):
+            "\(self.isSecure ? "wss" : "ws")://\(SocketAddress.host(host, port: port))"
         case .ipc(let path): "ipc:\(path)"
         case .invalid: "invalid endpoint"
         }
@@ -129,6 +143,6 @@ extension Endpoint {
     /// What the URL of a WebSocket says; nil for IPC and for what is no endpoint.
     func authority() -> (host: String, port: UInt16, isSecure: Bool, path: String, userInfo: String?)? {
         guard case .webSocket(let host, let port, let path, let userInfo) = self.target else { return nil }
-        return (host, port, false, path, userInfo)
+        return (host, port, self.isSecure, path, userInfo)
     }
 }

@@ -64,7 +64,7 @@ extension Connection: ChannelDelegate {
         case .open: self.readMessages(bytes, at: &offset)
         case .closing: self.awaitClose(bytes, at: &offset)
         case .tunnelling, .upgrading: break
-        case .idle, .connecting, .ended: offset = bytes.count
+        case .idle, .connecting, .securing, .ended: offset = bytes.count
         }
         if self.wakesAtTurnEnd { self.publish() }
         self.metrics.bytesReceived &+= UInt64(offset)
@@ -110,7 +110,7 @@ extension Connection: ChannelDelegate {
         self.channel?.close()
         self.channel = nil
         switch (self.phase, reason) {
-        case (.connecting, .failed(let error)):
+        case (.connecting, .failed(let error)), (.securing, .failed(let error)):
             self.end(Web3Error(error, connectingTo: self.endpoint, through: self.proxy))
         case (.tunnelling(var tunnel, _), .endOfStream):
             self.tunnel(tunnel.endOfStream())
@@ -137,7 +137,7 @@ extension Connection: ChannelDelegate {
             self.end(Web3Error(.connectionClosed, "\(self.endpoint): the node closed the IPC connection"))
         case (.open, .endOfStream), (.closing, _):
             self.follow(self.closing.endOfStream())
-        case (.idle, _), (.connecting, .endOfStream), (.ended, _):
+        case (.idle, _), (.connecting, .endOfStream), (.securing, .endOfStream), (.ended, _):
             self.end(Web3Error(.cannotConnect, "\(self.endpoint): the connection ended at once"))
         }
     }

@@ -18,6 +18,8 @@ actor Connection {
         case connecting(ProxyTunnel?, ClientHandshake?)
         /// Until the proxy has opened the tunnel.
         case tunnelling(ProxyTunnel, ClientHandshake)
+        /// With `wss`, until the TLS handshake is done.
+        case securing(ClientHandshake)
         /// Until the 101.
         case upgrading(ClientHandshake)
         case open
@@ -196,7 +198,8 @@ actor Connection {
         default:
             let limit = self.configuration.connectTimeout
             let way = self.proxy.map { " to the proxy \($0)" } ?? ""
-            self.end(Web3Error(.timedOut, "\(self.endpoint): no connection\(way) within \(limit)"))
+            let what = if case .securing = self.phase { "TLS handshake" } else { "connection\(way)" }
+            self.end(Web3Error(.timedOut, "\(self.endpoint): no \(what) within \(limit)"))
         }
     }
 
@@ -220,7 +223,7 @@ actor Connection {
     private func beginClosing() {
         let error = Web3Error(.connectionClosed, "the connection was closed by this side")
         switch self.phase {
-        case .idle, .connecting, .tunnelling, .upgrading:
+        case .idle, .connecting, .tunnelling, .securing, .upgrading:
             self.end(error)
         case .open where self.endpoint.isIPC:
             self.failWaiting(error, streams: .finished)

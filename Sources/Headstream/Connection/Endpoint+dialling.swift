@@ -39,7 +39,7 @@ extension Endpoint {
             let target = UpgradeTarget(
                 host: host,
                 port: port,
-                isSecure: false,
+                isSecure: self.isSecure,
                 path: path,
                 userInfo: userInfo,
                 headers: configuration.headers,

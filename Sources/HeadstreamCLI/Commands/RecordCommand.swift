@@ -50,6 +50,7 @@ enum RecordCommand {
         configuration.closeTimeout = .seconds(1)
         configuration.userAgent = "headstream-cli/\(Web3.version)"
         run.arguments.apply(to: &configuration)
+        try TLSOptions.apply(run.arguments, of: run.name, to: &configuration)
         var transports: [TestNode.Transport] = [.webSocket(port: UInt16(clamping: run.arguments[self.port] ?? 0))]
         if let path = run.arguments[self.ipc] { transports.append(.ipc(path: path)) }
         do {

@@ -9,7 +9,7 @@ enum SharedOptions {
         "URL",
         .nodeURL,
         environment: "HEADSTREAM_URL",
-        help: "The node: ws://HOST:PORT/PATH, or the path of a Unix socket."
+        help: "The node: wss://HOST/PATH, ws://HOST:PORT/PATH, or the path of a Unix socket."
     )
     static let header = Option(
         "header",

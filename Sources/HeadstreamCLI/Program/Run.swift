@@ -62,6 +62,7 @@ struct Run: Sendable {
         if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
         configuration.userAgent = "headstream-cli/\(Web3.version)"
         self.arguments.apply(to: &configuration)
+        try TLSOptions.apply(self.arguments, of: self.name, to: &configuration)
         if let file = self.arguments[SharedOptions.replay] {
             let transcript = try Transcript(contentsOf: file)
             let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)

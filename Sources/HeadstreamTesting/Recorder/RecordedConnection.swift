@@ -15,6 +15,8 @@ actor RecordedConnection: ChannelDelegate {
         case connecting(UpgradeRequest?, Dialling)
         /// Until the proxy has opened the tunnel.
         case tunnelling(UpgradeRequest?, ProxyTunnel, Dialling)
+        /// With `wss`, until the TLS handshake with the node is done.
+        case securing(UpgradeRequest?, ClientHandshake)
         /// Until the node's 101.
         case upgrading(UpgradeRequest?, ClientHandshake)
         case open
@@ -56,7 +58,7 @@ actor RecordedConnection: ChannelDelegate {
     var isEnding: Bool {
         switch self.phase {
         case .closing, .refused, .ended: true
-        case .requesting, .waiting, .connecting, .tunnelling, .upgrading, .open: false
+        case .requesting, .waiting, .connecting, .tunnelling, .securing, .upgrading, .open: false
         }
     }
 
@@ -64,6 +66,10 @@ actor RecordedConnection: ChannelDelegate {
 
     nonisolated func channelOpened(_ channel: any Channel) {
         self.assumeIsolated { $0.nodeOpened(channel) }
+    }
+
+    nonisolated func channelSecured(_ channel: any Channel) {
+        self.assumeIsolated { $0.nodeSecured(channel) }
     }
 
     nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
@@ -181,12 +187,18 @@ actor RecordedConnection: ChannelDelegate {
 
     /// From here on the bytes are the node's, whatever stands in between.
     private func reachedNode(_ channel: any Channel, _ request: UpgradeRequest?, _ dialling: Dialling) {
-        if let handshake = dialling.handshake {
-            self.phase = .upgrading(request, handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
-        } else {
-            self.established(request)
+        guard let handshake = dialling.handshake else { return self.established(request) }
+        self.phase = .securing(request, handshake)
+        guard let client = self.server.endpoint.tlsClient(with: self.server.configuration) else {
+            return self.nodeSecured(channel)
         }
+        channel.startTLS(client)
+    }
+
+    private func nodeSecured(_ channel: any Channel) {
+        guard case .securing(let request, let handshake) = self.phase else { return }
+        self.phase = .upgrading(request, handshake)
+        handshake.request.withUnsafeBytes { channel.write($0) }
     }
 
     private func upgrade(_ action: ClientHandshake.Action) -> Int {
@@ -274,7 +286,7 @@ actor RecordedConnection: ChannelDelegate {
             self.awaitEnds()
         case .waiting:
             self.refuse(503, "Service Unavailable", reason)
-        case .requesting, .connecting, .tunnelling, .upgrading:
+        case .requesting, .connecting, .tunnelling, .securing, .upgrading:
             self.end()
         case .closing, .refused, .ended:
             break
@@ -293,7 +305,7 @@ actor RecordedConnection: ChannelDelegate {
     private func ended(_ side: Side, _ reason: ChannelEnd) {
         self.pipe(side).end()
         switch (self.phase, side) {
-        case (.connecting, .node), (.tunnelling, .node), (.upgrading, .node):
+        case (.connecting, .node), (.tunnelling, .node), (.securing, .node), (.upgrading, .node):
             self.nodeEndedEarly(reason)
         case (.open, .node):
             self.isNodeEndKnown = true

@@ -34,12 +34,12 @@ actor RecorderServer {
     }
 
     /// Begins to listen, and then to write: a file is not emptied for a recorder that cannot begin.
-    func start(on addresses: [SocketAddress], path: String) throws -> [SocketAddress] {
+    func start(on places: [(address: SocketAddress, tls: TLSServer?)], path: String) throws -> [SocketAddress] {
         do {
-            for address in addresses {
+            for (address, tls) in places {
                 let isIPC = if case .unix = address { true } else { false }
                 self.listeners.append(
-                    try self.loop.listen(on: address) { channel in
+                    try self.loop.listen(on: address, tls: tls) { channel in
                         self.assumeIsolated { $0.accept(channel, isIPC: isIPC) }
                     }
                 )

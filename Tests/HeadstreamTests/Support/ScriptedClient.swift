@@ -142,6 +142,8 @@ final class ScriptedClient: ChannelDelegate, @unchecked Sendable {
     // MARK: The channel
 
     func channelOpened(_ channel: any Channel) {}
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) {}
 
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
