@@ -84,6 +84,7 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
             // Nothing is to depend on how fast the machine is; tests of timeouts set their own.
             configuration.connectTimeout = .seconds(3600)
             configuration.requestTimeout = .seconds(3600)
+            configuration.keepalive = .off
             do {
                 try await play(loop, configuration)
                 await loop.shutdown()
