@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "HeadstreamTesting",
             dependencies: [
-                "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC",
+                "CHeadstreamOpenSSL", "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC",
                 "HeadstreamSockets", "HeadstreamWebSocket",
             ],
             swiftSettings: strict
@@ -102,7 +102,7 @@ let package = Package(
         .testTarget(name: "HeadstreamWebSocketTests", dependencies: ["HeadstreamWebSocket"], swiftSettings: strict),
         .testTarget(
             name: "HeadstreamSocketsTests",
-            dependencies: ["HeadstreamSockets", "HeadstreamLocks"],
+            dependencies: ["HeadstreamSockets", "HeadstreamLocks", "HeadstreamTesting", "CHeadstreamOpenSSL"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -135,7 +135,7 @@ public struct Web3: Sendable {
         do throws(ValueError) {
             return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
         } catch {
-            throw Web3Error(error, in: request.method)
+            throw Web3Error(error, in: request.method).redacted(by: self.session.connection.secrets)
         }
     }
 
@@ -171,7 +171,11 @@ public struct Web3: Sendable {
         if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) {
             throw error
         }
-        return BatchResponse(outcomes: outcomes, methods: batch.items.map(\.method))
+        return BatchResponse(
+            outcomes: outcomes,
+            methods: batch.items.map(\.method),
+            secrets: self.session.connection.secrets
+        )
     }
 }
 
@@ -183,4 +187,12 @@ extension Result where Failure == Web3Error {
     fileprivate var isCancelled: Bool {
         if case .failure(let error) = self { error.code == .cancelled } else { false }
     }
+}
+
+extension Web3: CustomStringConvertible, CustomReflectable {
+    /// The endpoint, without credentials, path and query.
+    public var description: String { "Web3(\(self.session.endpoint))" }
+
+    /// `dump` shows no more than the description does.
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -10,6 +10,12 @@ public struct Configuration: Sendable {
     /// How long `close()` waits for the node's part of it. Default 5 s.
     public var closeTimeout: Duration = .seconds(5)
 
+    /// How a silent connection is kept open and a dead one noticed. Default: a ping every 20 s, over when no byte follows
+    /// one within 20 s.
+    public var keepalive = Keepalive.ping()
+    /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
+    public var proxy = ProxyConfiguration.environment
+
     /// The longest message a node may send, in bytes. Default 32 MiB, which is geth's own limit.
     public var maxMessageSize = 32 << 20
     /// How many bytes may wait to be written before requests fail with `.sendBufferFull`. Default 8 MiB.
@@ -37,10 +43,19 @@ public struct Configuration: Sendable {
     /// What is done when the connection is lost. Default: it is made anew, and everything is subscribed again.
     public var reconnect = ReconnectPolicy.automatic
 
-    /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error.
+    /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error, description or dump.
+    /// A line break or NUL in one is refused, and so are the handshake's own: `Host`, `Upgrade`, `Connection`,
+    /// `Sec-WebSocket-*`.
     public var headers: [(name: String, value: String)] = []
     /// The name in the handshake's `User-Agent` header.
     public var userAgent = "headstream/\(Web3.version)"
+
+    /// The environment's variables, by name, for what is set there: proxies, certificates to trust. Default: those of the
+    /// process.
+    public var environment = ProcessEnvironment.variables
+
+    /// Whom `wss://` trusts, and who this side says that it is. Default: what the system trusts, and nobody.
+    public var tls = TLSConfiguration()
 
     /// The loop that the connection lives on; the process's shared one by default.
     public var eventLoop: EventLoop {

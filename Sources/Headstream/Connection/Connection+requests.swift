@@ -193,7 +193,7 @@ extension Connection {
     /// A consumer for which reading was suspended has caught up; from any thread.
     nonisolated func consumerDrained() {
         self.enqueue { connection in
-            if connection.inbound.processor.mayResumeReading() { connection.channel?.isReading = true }
+            if connection.inbound.processor.mayResumeReading() { connection.readOn() }
         }
     }
 
@@ -223,7 +223,7 @@ extension Connection {
             if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions) }
             for notice in actions.notices { self.report(notice) }
             if actions.suspendsReading { self.channel?.isReading = false }
-            if actions.resumesReading { self.channel?.isReading = true }
+            if actions.resumesReading { self.readOn() }
         }
         self.scheduleRequestDeadline()
     }
@@ -278,10 +278,10 @@ extension Connection {
         guard let diagnostics = self.configuration.diagnostics else { return }
         switch notice {
         case .malformedMessage(let reason):
-            let metadata = ["reason": CleanText.line(reason)]
+            let metadata = ["reason": self.secrets.redacting(CleanText.line(reason))]
             diagnostics(Diagnostic(level: .warning, message: "malformed message", metadata: metadata))
         case .unattributedError(let error):
-            let metadata = ["code": "\(error.code)", "text": CleanText.line(error.message)]
+            let metadata = ["code": "\(error.code)", "text": self.secrets.redacting(CleanText.line(error.message))]
             diagnostics(Diagnostic(level: .warning, message: "error for no request", metadata: metadata))
         case .unknownResponse(let id):
             let metadata = ["id": id.map { "\($0)" } ?? "none"]
@@ -297,7 +297,10 @@ extension Connection {
     // MARK: Writing
 
     private func send(_ message: RequestProcessorActions.Message) {
-        guard let channel = self.channel, case .open = self.phase else { return }
+        guard let channel = self.channel, case .open = self.phase else {
+            let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
+            return self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
+        }
         let limit = self.configuration.maxUnsentBytes
         guard channel.queuedBytes + message.text.count <= limit else {
             let text =

@@ -133,7 +133,7 @@ extension Session {
         case .failure(let error):
             kept.refusals += 1
             self.subscriptions[local] = kept
-            kept.buffer.append(marker: StreamMarker.refused(Web3Error(error)).bytes)?.resume()
+            kept.buffer.append(marker: StreamMarker.refused(self.error(error)).bytes)?.resume()
             let delay = max(.seconds(1 << Int64(min(kept.refusals, 6))), error.retryAfter ?? .zero)
             _ = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
                 self?.assumeIsolated { $0.subscribeAgain(local, on: connection) }
@@ -219,7 +219,7 @@ extension Web3Error {
     var isTemporary: Bool {
         if self.isPermanent { return false }
         switch self.code {
-        case .invalidEndpoint, .invalidArgument, .wrongChain, .cancelled, .misuse: return false
+        case .invalidEndpoint, .invalidArgument, .certificateRejected, .wrongChain, .cancelled, .misuse: return false
         case .upgradeRefused:
             guard let status = self.httpStatus else { return true }
             // 408, 425, 429 and what is the server's own fault pass; 401 to 404, 426 and other answers stay.

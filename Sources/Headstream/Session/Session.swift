@@ -103,7 +103,7 @@ actor Session {
         guard error.code == .connectionClosed,
             let ending = self.losses.withLock({ $0.final }) ?? self.connection.ending.withLock({ $0 })
                 ?? self.losses.withLock({ $0.last })
-        else { return Web3Error(error) }
+        else { return Web3Error(error).redacted(by: self.connection.secrets) }
         var told = ending
         told.wasSent = error.wasSent
         return told

@@ -89,7 +89,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         switch StreamMarker(record) {
         case .disconnected(let error): throw error
         case .reconnected, .refused: break
-        case nil: throw Web3Error(error, in: "notification")
+        case nil: throw self.told(error)
         }
     }
 
@@ -105,7 +105,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
                     do throws(ValueError) {
                         return .item(try self.decoder.decode(record))
                     } catch {
-                        return Self.update(record, error)
+                        return self.update(record, error)
                     }
                 }
             }
@@ -114,7 +114,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     }
 
     @inline(never)
-    private static func update(
+    private func update(
         _ record: UnsafeRawBufferPointer,
         _ error: ValueError
     ) -> SubscriptionUpdate<Decoder.Element> {
@@ -122,7 +122,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         case .disconnected(let error): .disconnected(error)
         case .reconnected: .reconnected
         case .refused(let error): .refused(error)
-        case nil: .undecodable(Web3Error(error, in: "notification"))
+        case nil: .undecodable(self.told(error))
         }
     }
 
@@ -172,6 +172,13 @@ final class StreamCore<Decoder: NotificationDecoder> {
         }
         if resumesReading { lease.session.connection.consumerDrained() }
         return true
+    }
+
+    @inline(never)
+    private func told(_ error: ValueError) -> Web3Error {
+        let error = Web3Error(error, in: "notification")
+        guard case .running(let lease) = self.state else { return error }
+        return error.redacted(by: lease.session.connection.secrets)
     }
 
     /// The blocks from that of the first to that of the last of the lost notifications.

@@ -63,6 +63,8 @@ struct Run: Sendable {
         configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
         if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
         configuration.userAgent = "headstream-cli/\(Web3.version)"
+        self.arguments.apply(to: &configuration)
+        try TLSOptions.apply(self.arguments, of: self.name, to: &configuration)
         if let file = self.arguments[SharedOptions.replay] {
             let transcript = try Transcript(contentsOf: file)
             let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)
@@ -87,9 +89,8 @@ struct Run: Sendable {
         }
     }
 
-    /// The node's endpoint; also by a path that a shell would have made absolute, but not behind `--url=`.
+    /// The node's endpoint; also `~/`, which a shell would have made absolute, but not behind `--url=`.
     static func endpoint(_ text: String, home: String? = Run.home) throws(Web3Error) -> Endpoint {
-        if text.hasPrefix("../") { return .ipc(text) }
         if text.hasPrefix("~/"), let home { return .ipc(home + text.dropFirst()) }
         return try Endpoint(text)
     }

@@ -55,7 +55,7 @@ package struct RequestProcessor: ~Copyable {
     /// Unsubscribe requests that wait: they go first, so that no subscription outlives its consumer behind slow calls.
     var urgentQueue = RequestQueue()
     /// Requests on the wire.
-    package private(set) var inFlight = 0
+    package internal(set) var inFlight = 0
     /// Those of them that belong to batches.
     private(set) var batchItemsInFlight = 0
     var queuedCount = 0
@@ -134,6 +134,9 @@ package struct RequestProcessor: ~Copyable {
 
     /// When ``deadlineReached(now:actions:)`` is next to be called.
     package var nextDeadline: UInt64? { self.deadlines.earliest }
+
+    /// Whether requests are taken.
+    var isOpen: Bool { self.closed == nil }
 
     // MARK: Sending
 

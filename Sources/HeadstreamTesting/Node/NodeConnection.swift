@@ -47,6 +47,8 @@ actor NodeConnection: ChannelDelegate {
 
     nonisolated func channelOpened(_ channel: any Channel) {}
 
+    nonisolated func channelSecured(_ channel: any Channel) {}
+
     nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
         // The caller is the loop, which waits for this call's end: nobody else has the bytes meanwhile.
         nonisolated(unsafe) let bytes = bytes

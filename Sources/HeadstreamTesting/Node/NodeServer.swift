@@ -27,9 +27,9 @@ actor NodeServer {
     }
 
     /// Begins to listen; returns where.
-    func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
+    func listen(on address: SocketAddress, tls: TLSServer?) throws(SocketError) -> SocketAddress {
         let isIPC = if case .unix = address { true } else { false }
-        let listener = try self.loop.listen(on: address) { channel in
+        let listener = try self.loop.listen(on: address, tls: tls) { channel in
             self.assumeIsolated { $0.accept(channel, isIPC: isIPC) }
         }
         self.listener = listener
