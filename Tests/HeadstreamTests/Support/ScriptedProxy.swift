@@ -124,6 +124,7 @@ fileprivate final class ProxiedClient: ChannelDelegate, @unchecked Sendable {
     }
 
     func channelDrained(_ channel: any Channel) {}
+    func channelSecured(_ channel: any Channel) {}
 
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
         if channel === self.node { return self.channel.finishWriting() }
