@@ -85,8 +85,8 @@ package struct RequestProcessor: ~Copyable {
     var notificationShape = NotificationShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
-    /// Whether messages may go out; until then all requests wait for their turn.
-    private(set) var isOpen = true
+    /// The connection does not stand yet, so that all requests wait for their turn.
+    private(set) var isHeld = false
     /// Why no more requests are taken.
     private(set) var closed: RPCError?
     package var statistics = Statistics()
@@ -142,12 +142,12 @@ package struct RequestProcessor: ~Copyable {
 
     /// The connection does not stand yet: requests wait, within their time.
     package mutating func hold() {
-        self.isOpen = false
+        self.isHeld = true
     }
 
     /// The connection stands: what waits goes out.
     package mutating func opened(_ actions: inout RequestProcessorActions) {
-        self.isOpen = true
+        self.isHeld = false
         self.sendQueued(&actions)
     }
 
@@ -203,7 +203,7 @@ package struct RequestProcessor: ~Copyable {
             return
         }
         let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        let goesOut = isNext && self.isOpen && self.inFlight + count <= self.limits.maxInFlight
+        let goesOut = isNext && !self.isHeld && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
@@ -251,7 +251,7 @@ package struct RequestProcessor: ~Copyable {
     /// Sends what waits, as far as the window allows.
     mutating func sendQueued(_ actions: inout RequestProcessorActions) {
         if self.pendingShared == 0, !self.waitingDepartures.isEmpty { self.departWaiting(&actions) }
-        while self.isOpen, self.queuedCount > 0, let (first, text) = self.nextQueued() {
+        while !self.isHeld, self.queuedCount > 0, let (first, text) = self.nextQueued() {
             let count = self.liveItems(ofGroup: first)
             guard self.inFlight + count <= self.limits.maxInFlight else { break }
             if self.urgentQueue.first == first { self.urgentQueue.removeFirst() } else { self.queue.removeFirst() }
