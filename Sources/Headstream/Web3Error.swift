@@ -52,6 +52,8 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let consumerTooSlow = Code("consumerTooSlow")
         /// The node ended the subscription.
         public static let subscriptionEnded = Code("subscriptionEnded")
+        /// After a reconnect the node is of another chain than before.
+        public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.
         public static let invalidArgument = Code("invalidArgument")
         /// An iterator or handle was used in two places at once, or again after its end.
@@ -75,6 +77,8 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var closeCode: UInt16?
     /// Whether the request had gone out when it failed: if so, its effect is unknown.
     public var wasSent = false
+    /// Whether connecting again would end in the same way, where the code alone does not tell.
+    var isPermanent = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code
@@ -127,6 +131,8 @@ extension Web3Error {
             default: .cannotConnect
             }
         self.init(code, "\(endpoint): \(error.message)")
+        self.isPermanent = error.code == .loopIsShutDown
+        if case .tls(let failure) = error.code { self.isPermanent = !failure.mayPass }
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {

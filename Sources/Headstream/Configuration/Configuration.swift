@@ -34,6 +34,9 @@ public struct Configuration: Sendable {
     /// What happens when a subscription's buffer is used up. Default `.fail`.
     public var whenFull = BufferPolicy.fail
 
+    /// What is done when the connection is lost. Default: it is made anew, and everything is subscribed again.
+    public var reconnect = ReconnectPolicy.automatic
+
     /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error.
     public var headers: [(name: String, value: String)] = []
     /// The name in the handshake's `User-Agent` header.

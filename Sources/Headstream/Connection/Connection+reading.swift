@@ -116,7 +116,9 @@ extension Connection: ChannelDelegate {
                 self.end(Web3Error(error, connectingTo: self.endpoint))
             }
         case (.open, .failed(let error)):
-            self.end(Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)"))
+            var told = Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)")
+            told.isPermanent = error.code == .loopIsShutDown
+            self.end(told)
         case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:
             self.end(Web3Error(.connectionClosed, "the node closed the IPC connection"))
         case (.open, .endOfStream), (.closing, _):

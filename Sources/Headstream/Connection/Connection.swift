@@ -29,6 +29,8 @@ actor Connection {
     nonisolated let loop: any Loop
     nonisolated let endpoint: Endpoint
     nonisolated let configuration: Configuration
+    /// The session it belongs to.
+    nonisolated let owner: ConnectionOwner
     /// Why the connection ended; read from any thread by those whose requests or streams it ended.
     nonisolated let ending = Locked<Web3Error?>(nil)
 
@@ -63,8 +65,10 @@ actor Connection {
         configuration: Configuration,
         loop: any Loop,
         ids: RequestIDs,
-        bufferBudget: BufferBudget
+        bufferBudget: BufferBudget,
+        owner: ConnectionOwner
     ) {
+        self.owner = owner
         var limits = configuration.limits
         limits.bufferBudget = bufferBudget
         self.loop = loop
@@ -75,6 +79,7 @@ actor Connection {
             maxMessageSize: configuration.maxMessageSize,
             processor: RequestProcessor(limits: limits, ids: ids, seed: 0)
         )
+        self.inbound.processor.hold()
     }
 
     /// Runs `body` on the loop soon, from any thread.
@@ -101,6 +106,11 @@ actor Connection {
             }
         }
         try result.get()
+    }
+
+    /// Begins to connect without anybody waiting for it: the owner is told how it ends.
+    func begin() {
+        self.connect()
     }
 
     private func connect() {
@@ -147,6 +157,9 @@ actor Connection {
     private func established() {
         self.clearPhaseDeadline()
         self.phase = .open
+        self.inbound.processor.opened(&self.actions)
+        self.owner.established(self)
+        self.perform()
         self.opening?.resume(returning: .success(()))
         self.opening = nil
     }
@@ -240,9 +253,11 @@ actor Connection {
         self.inbound.processor.connectionLost(
             RPCError(.connectionClosed, error.message),
             streams: streams,
+            keepsStreams: streams == nil && self.owner.keepsStreams(after: error),
             actions: &self.actions
         )
         self.perform()
+        self.owner.lost(self, error)
     }
 
     /// The connection is over, in whatever phase it was.
