@@ -136,6 +136,7 @@ extension Web3Error {
         let way = proxy.map { " through the proxy \($0)" } ?? ""
         self.init(code, "\(endpoint)\(way): \(error.message)")
         self.isPermanent = error.code == .loopIsShutDown
+        if case .tls(let failure) = error.code { self.isPermanent = !failure.mayPass }
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {
