@@ -10,8 +10,8 @@ SOURCES := Sources Tests Package.swift
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-deps: ## check the toolchain and install the C library that is needed
-	@Tests/Scripts/install-dependencies.sh libssl-dev pkg-config
+deps: ## check the toolchain and install the C libraries that are needed
+	@Tests/Scripts/install-dependencies.sh libssl-dev zlib1g-dev pkg-config
 
 demo: deps ## build the command and stream recorded mainnet heads and logs through a real socket
 	@$(SWIFT) build -c release --product headstream

@@ -31,6 +31,11 @@ let package = Package(
             pkgConfig: "openssl",
             providers: [.apt(["libssl-dev", "pkg-config"]), .brew(["openssl@3"])]
         ),
+        .systemLibrary(
+            name: "CHeadstreamZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev", "pkg-config"]), .brew(["zlib"])]
+        ),
 
         // The core, bottom up. What each may import is the table in Docs/Architecture.md.
         .target(name: "HeadstreamLocks", swiftSettings: strict),
@@ -43,7 +48,7 @@ let package = Package(
         ),
         .target(
             name: "HeadstreamWebSocket",
-            dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL"],
+            dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL", "CHeadstreamZlib"],
             swiftSettings: strict
         ),
         .target(

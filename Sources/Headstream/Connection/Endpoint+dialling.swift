@@ -28,7 +28,9 @@ extension Endpoint {
                 headers: configuration.headers,
                 userAgent: configuration.userAgent
             )
-            return (.host(host, port: port), try ClientHandshake(to: target, fillRandom: fillRandom))
+            let offer = configuration.compression.offer
+            let handshake = try ClientHandshake(to: target, compression: offer, fillRandom: fillRandom)
+            return (.host(host, port: port), handshake)
         }
     }
 }
