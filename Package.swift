@@ -92,6 +92,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What conformance and idle tests need as a process of its own; no product.
+        .executableTarget(
+            name: "HeadstreamConformance",
+            dependencies: [
+                "Headstream", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamSockets", "HeadstreamWebSocket",
+            ],
+            path: "Tests/Conformance",
+            swiftSettings: strict
+        ),
+
         // Tests.
         .testTarget(name: "HeadstreamJSONTests", dependencies: ["HeadstreamJSON"], swiftSettings: strict),
         .testTarget(
