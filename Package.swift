@@ -142,3 +142,17 @@ let package = Package(
         ),
     ]
 )
+
+// Fuzz targets have libFuzzer's main, which only `--sanitize fuzzer` links: declared on request (`make fuzz`).
+if Context.environment["HEADSTREAM_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "HeadstreamFuzz",
+            dependencies: [
+                "EthereumTypes", "HeadstreamJSON", "HeadstreamRPC", "HeadstreamTesting", "HeadstreamWebSocket",
+            ],
+            path: "Tests/Fuzz/Sources",
+            swiftSettings: strict
+        )
+    )
+}
