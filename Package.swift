@@ -96,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "HeadstreamConformance",
             dependencies: [
-                "Headstream", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamSockets", "HeadstreamWebSocket",
+                "Headstream", "HeadstreamJSON", "HeadstreamSockets", "HeadstreamTesting", "HeadstreamWebSocket",
             ],
             path: "Tests/Conformance",
             swiftSettings: strict

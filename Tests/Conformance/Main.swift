@@ -29,8 +29,9 @@ struct Conformance {
         case "silent-node": try await SilentNode.run()
         case "idle": try await IdleClient.run(rest)
         case "crowd": try await Crowd.run(rest)
+        case "day": try await Day.run()
         default:
-            say("usage: HeadstreamConformance autobahn-client|autobahn-server|silent-node|idle|crowd …")
+            say("usage: HeadstreamConformance autobahn-client|autobahn-server|silent-node|idle|crowd|day …")
             exit(64)
         }
     }

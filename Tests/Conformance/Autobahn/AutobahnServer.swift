@@ -1,4 +1,3 @@
-import HeadstreamLocks
 import HeadstreamSockets
 import HeadstreamWebSocket
 
