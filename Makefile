@@ -5,7 +5,7 @@ PREFIX  ?= /usr/local
 SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
 SOURCES := Sources Tests Package.swift
 
-.PHONY: help deps demo test build lint format docs bench autobahn idle fuzz sanitize live dependent install clean
+.PHONY: help deps demo test build lint format docs bench problems autobahn idle fuzz sanitize live dependent install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,11 @@ bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for 
 	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@Tests/Bench/run.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(BENCH)
+
+problems: deps ## problems of other clients beside Headstream (they come from pip; ten minutes)
+	@Tests/Scripts/install-dependencies.sh python3 python3-venv
+	@$(SWIFT) build -c release --product HeadstreamBench
+	@Tests/Bench/problems.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(PROBLEMS)
 
 sanitize: deps ## run the tests under the thread and the address sanitizer
 	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread

@@ -27,7 +27,13 @@ public struct Configuration: Sendable {
 
     /// How many bytes of notifications one subscription buffers for its consumer. Default 16 MiB.
     public var bufferLimit = 16 << 20
-    /// What happens when they are used up. Default `.fail`.
+    /// How many bytes of memory the buffers of all subscriptions take together. Default 128 MiB. When they are used up,
+    /// subscriptions of low ``BufferPriority`` give way, each as its policy has it.
+    public var maxBufferedBytes = 128 << 20
+    /// How many bytes may wait for one consumer before ``diagnostics`` gets a warning `slow consumer`; once, and again
+    /// when it had caught up in between. Default `nil`: no warning.
+    public var warnsAboveBufferedBytes: Int?
+    /// What happens when a subscription's buffer is used up. Default `.fail`.
     public var whenFull = BufferPolicy.fail
 
     /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error.
@@ -56,6 +62,7 @@ public struct Configuration: Sendable {
         limits.maxInFlight = max(1, self.maxInFlight)
         limits.maxQueued = max(0, self.maxQueuedRequests)
         limits.orphanBytes = max(0, self.maxOrphanBytes)
+        if let threshold = self.warnsAboveBufferedBytes { limits.warningThreshold = max(0, threshold) }
         return limits
     }
 }

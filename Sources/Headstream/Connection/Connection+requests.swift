@@ -7,10 +7,12 @@ extension Connection {
     /// Sends a request and returns its result's bytes.
     nonisolated func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
         await self.waiting(for: id) { connection, waiter in
+            let now = connection.loop.now
             connection.inbound.processor.submit(
                 id,
                 text: text,
-                deadline: connection.deadline(in: timeout),
+                now: now.nanoseconds,
+                deadline: now.advanced(by: timeout).nanoseconds,
                 waiter: waiter,
                 actions: &connection.actions
             )
@@ -27,13 +29,15 @@ extension Connection {
         timeout: Duration
     ) async -> Waiter.Outcome {
         await self.waiting(for: id) { connection, waiter in
+            let now = connection.loop.now
             connection.inbound.processor.subscribe(
                 local,
                 methods,
                 id: id,
                 text: text,
                 buffer: buffer,
-                deadline: connection.deadline(in: timeout),
+                now: now.nanoseconds,
+                deadline: now.advanced(by: timeout).nanoseconds,
                 waiter: waiter,
                 actions: &connection.actions
             )
@@ -84,6 +88,7 @@ extension Connection {
                         return continuation.resume(returning: Array(repeating: outcome, count: total))
                     }
                     let collector = BatchCollector(count: total, continuation: continuation)
+                    let now = connection.loop.now
                     var index = 0
                     for message in messages {
                         let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
@@ -91,7 +96,8 @@ extension Connection {
                         connection.inbound.processor.submitBatch(
                             message.first,
                             text: message.text,
-                            deadline: connection.deadline(in: timeout),
+                            now: now.nanoseconds,
+                            deadline: now.advanced(by: timeout).nanoseconds,
                             waiters: waiters,
                             actions: &connection.actions
                         )
@@ -167,11 +173,9 @@ extension Connection {
         metrics.requestsWaiting = self.inbound.processor.waitingCount
         metrics.subscriptions = self.inbound.processor.subscriptionCount
         metrics.bytesUnsent = self.channel?.queuedBytes ?? 0
+        metrics.bufferMemory = self.inbound.processor.limits.bufferBudget.used
+        metrics.streams = self.inbound.processor.subscriptionStatistics.map { StreamMetrics($0) }
         return metrics
-    }
-
-    private func deadline(in timeout: Duration) -> UInt64 {
-        self.loop.now.advanced(by: timeout).nanoseconds
     }
 
     // MARK: What the processor asks for
@@ -250,6 +254,11 @@ extension Connection {
         case .unknownResponse(let id):
             let metadata = ["id": id.map { "\($0)" } ?? "none"]
             diagnostics(Diagnostic(level: .debug, message: "response to no request", metadata: metadata))
+        case .slowConsumer(let local, let kind, let bytes, let limit):
+            let metadata = [
+                "subscription": "\(local.rawValue)", "kind": kind, "bytes": "\(bytes)", "limit": "\(limit)",
+            ]
+            diagnostics(Diagnostic(level: .warning, message: "slow consumer", metadata: metadata))
         }
     }
 

@@ -59,14 +59,22 @@ actor Connection {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
-    init(to endpoint: Endpoint, configuration: Configuration, loop: any Loop, ids: RequestIDs) {
+    init(
+        to endpoint: Endpoint,
+        configuration: Configuration,
+        loop: any Loop,
+        ids: RequestIDs,
+        bufferBudget: BufferBudget
+    ) {
+        var limits = configuration.limits
+        limits.bufferBudget = bufferBudget
         self.loop = loop
         self.endpoint = endpoint
         self.configuration = configuration
         self.inbound = InboundPath(
             framing: endpoint.isIPC ? .ipc : .webSocket,
             maxMessageSize: configuration.maxMessageSize,
-            processor: RequestProcessor(limits: configuration.limits, ids: ids, seed: 0)
+            processor: RequestProcessor(limits: limits, ids: ids, seed: 0)
         )
     }
 

@@ -11,6 +11,8 @@ final class Session: Sendable {
     let configuration: Configuration
     let loop: any Loop
     let ids = RequestIDs()
+    /// What the streams' buffers may take together.
+    let bufferBudget: BufferBudget
     let connection: Connection
     private let nextLocalID = Atomic<UInt64>(1)
 
@@ -19,7 +21,14 @@ final class Session: Sendable {
         self.endpoint = endpoint
         self.configuration = configuration
         self.loop = loop
-        self.connection = Connection(to: endpoint, configuration: configuration, loop: loop, ids: self.ids)
+        self.bufferBudget = BufferBudget(limit: configuration.maxBufferedBytes)
+        self.connection = Connection(
+            to: endpoint,
+            configuration: configuration,
+            loop: loop,
+            ids: self.ids,
+            bufferBudget: self.bufferBudget
+        )
     }
 
     deinit {

@@ -32,7 +32,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// A stream that subscribes when it is first asked.
     init(_ session: Session, _ request: any SubscriptionRequest, _ options: BufferOptions, _ decoder: Decoder) {
         self.state = .cold(session, request, options)
-        self.reader = SubscriptionReader(SubscriptionBuffer(limit: options.limit, policy: options.policy))
+        self.reader = SubscriptionReader(SubscriptionBuffer(limit: 0, policy: .fail))
         self.decoder = decoder
     }
 
@@ -65,7 +65,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     @inline(never)
     private func refilledItem() async throws(Web3Error) -> Decoder.Element? {
         while try await self.prepare() {
-            _ = self.reader.takeLost()
+            _ = self.reader.takeLoss()
             if let record = self.reader.next() { return try self.decode(record) }
         }
         return nil
@@ -75,8 +75,9 @@ final class StreamCore<Decoder: NotificationDecoder> {
     func nextUpdate() async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
         while true {
             if self.credit > 0 {
-                let lost = self.reader.takeLost()
-                if lost > 0 { return .lagged(count: lost) }
+                if let loss = self.reader.takeLoss() {
+                    return .lagged(count: loss.count, blocks: loss.records.flatMap { self.blocks(of: $0) })
+                }
                 if let record = self.reader.next() {
                     self.credit &-= 1
                     do throws(Web3Error) {
@@ -111,7 +112,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Takes what is in hand, and then what the loop has filled meanwhile, without waiting for more.
     private func take(_ items: inout [Decoder.Element], upTo limit: Int) {
         repeat {
-            _ = self.reader.takeLost()
+            _ = self.reader.takeLoss()
             items.reserveCapacity(min(limit, items.count + self.reader.count))
             while items.count < limit, let record = self.reader.next() {
                 do throws(Web3Error) {
@@ -141,6 +142,20 @@ final class StreamCore<Decoder: NotificationDecoder> {
         } catch {
             throw Web3Error(error, in: "notification")
         }
+    }
+
+    /// The blocks from that of the first to that of the last of the lost notifications.
+    @inline(never)
+    private func blocks(of lost: LostRecords) -> ClosedRange<UInt64>? {
+        let first = lost.withFirst { self.block(of: $0) }
+        let last = lost.withLast { self.block(of: $0) }
+        guard let one = first ?? last, let other = last ?? first else { return nil }
+        return min(one, other)...max(one, other)
+    }
+
+    private func block(of record: UnsafeRawBufferPointer) -> UInt64? {
+        guard let item = try? self.decoder.decode(record) else { return nil }
+        return self.decoder.block(of: item)
     }
 
     // MARK: Refilling
@@ -176,7 +191,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
             self.state = .running(lease)
             self.reader = SubscriptionReader(lease.buffer)
         }
-        if self.reader.count > 0 {
+        if self.reader.hasMore {
             await self.giveTurn(lease)
             return true
         }

@@ -33,7 +33,13 @@ final class SubscriptionLease: Sendable {
             named.isEmpty
             ? try Parameters.request(id: id, method: methods.subscribe, request.parameters)
             : try Parameters.request(id: id, method: methods.subscribe, named: named)
-        let buffer = SubscriptionBuffer(limit: options.limit, policy: options.policy)
+        let buffer = SubscriptionBuffer(
+            limit: options.limit,
+            policy: options.policy,
+            priority: options.priority,
+            kind: request.kind,
+            budget: session.bufferBudget
+        )
         // Made before the request, so that whatever ends this function early ends the subscription too.
         let lease = SubscriptionLease(session: session, local: session.newLocalID(), buffer: buffer)
         let outcome = await session.connection.subscribe(
@@ -54,9 +60,11 @@ struct BufferOptions: Sendable {
     var policy: BufferPolicy
     /// In bytes.
     var limit: Int
+    var priority: BufferPriority
 
-    init(_ policy: BufferPolicy?, _ limit: Int?, _ configuration: Configuration) {
+    init(_ policy: BufferPolicy?, _ limit: Int?, _ priority: BufferPriority, _ configuration: Configuration) {
         self.policy = policy ?? configuration.whenFull
         self.limit = limit ?? configuration.bufferLimit
+        self.priority = priority
     }
 }

@@ -6,7 +6,10 @@ public enum SubscriptionUpdate<Item: Sendable>: Sendable {
     case item(Item)
     /// So many notifications were dropped here, between the item before and the next one, because the consumer was
     /// slow and its policy drops.
-    case lagged(count: UInt64)
+    ///
+    /// `blocks` spans the blocks of the first and the last of them, where the items tell their block: what to ask the
+    /// node for, to fill the hole.
+    case lagged(count: UInt64, blocks: ClosedRange<UInt64>?)
     /// A notification that could not be read; the error names field and value. The stream goes on.
     case undecodable(Web3Error)
 }

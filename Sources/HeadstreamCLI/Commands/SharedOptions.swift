@@ -31,15 +31,29 @@ enum SharedOptions {
     static let whenFull = Option(
         "when-full",
         "POLICY",
-        ValueType<BufferPolicy>.choice([("wait", .suspendReading), ("drop", .dropOldest), ("fail", .fail)]),
+        ValueType<BufferPolicy>.choice([
+            ("wait", .suspendReading), ("drop-oldest", .dropOldest), ("drop-newest", .dropNewest),
+            ("coalesce", .coalesce), ("fail", .fail),
+        ]),
         default: (text: "wait", value: .suspendReading),
-        help: "If the output is slower than the node: wait lets the node wait, drop loses the oldest, fail ends."
+        help: """
+            If the output is slower than the node and the buffer is full: wait lets the node wait, drop-oldest and \
+            drop-newest lose those, coalesce all but the newest, fail ends.
+            """
+    )
+    static let buffer = Option(
+        "buffer",
+        "BYTES",
+        .bytes,
+        default: (text: "16MiB", value: 16 << 20),
+        help: "How much is buffered for the output, at least 8KiB: 65536, 64KiB, 16MiB."
     )
 
     /// Where the answers come from.
     static let source: [any OptionDeclaration] = [url, replay, speed]
     /// How much of a stream is printed, and how.
-    static let stream: [any OptionDeclaration] = [count, duration, json, whenFull]
+    static let stream: [any OptionDeclaration] = [count, duration, json, whenFull, buffer]
+    static let streamOfJSON: [any OptionDeclaration] = [count, duration, whenFull, buffer]
 
     static let footer = ExitCode.help
 }

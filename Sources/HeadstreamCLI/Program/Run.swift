@@ -19,6 +19,9 @@ struct Run: Sendable {
             switch self.name {
             case "heads": try await HeadsCommand.run(self)
             case "logs": try await LogsCommand.run(self)
+            case "pending": try await PendingCommand.run(self)
+            case "syncing": try await SyncingCommand.run(self)
+            case "subscribe": try await SubscribeCommand.run(self)
             case "call": try await CallCommand.run(self)
             case "record": try await RecordCommand.run(self)
             default: try await ReplayCommand.run(self)
@@ -56,6 +59,7 @@ struct Run: Sendable {
         // Ctrl-C is not to wait long for a node that does not answer.
         configuration.closeTimeout = .seconds(1)
         configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
+        if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
         configuration.userAgent = "headstream-cli/\(Web3.version)"
         if let file = self.arguments[SharedOptions.replay] {
             let transcript = try Transcript(contentsOf: file)

@@ -17,6 +17,10 @@ package struct RequestProcessor: ~Copyable {
         package var maxQueued = 10_000
         /// Bytes of notifications kept until their subscription is known.
         package var orphanBytes = 1 << 20
+        /// What all subscriptions' buffers may take together.
+        package var bufferBudget = BufferBudget(limit: .max)
+        /// Bytes that may wait for a consumer before a notice is given.
+        package var warningThreshold = Int.max
         /// How long an unsubscribe request of our own waits for its answer, in nanoseconds.
         package var unsubscribeTimeout: UInt64 = 5_000_000_000
 
@@ -37,9 +41,11 @@ package struct RequestProcessor: ~Copyable {
         var group: RequestID
         var groupCount: Int
         var isOnWire = false
+        /// When it was made, in nanoseconds on the loop's clock.
+        var began: UInt64 = 0
     }
 
-    let limits: Limits
+    package let limits: Limits
     let ids: RequestIDs
     /// Requests that wait for an answer or for their turn.
     var entries: [RequestID: Entry] = [:]
@@ -72,6 +78,8 @@ package struct RequestProcessor: ~Copyable {
     var lingering: [[UInt8]: Lingering] = [:]
     /// Slots that hold their arena, to be published at the read's end; `nil` where one has ended meanwhile.
     var filled: [SubscriptionTable.Slot?] = []
+    /// Since the last ``publish(_:)``, subscriptions were asked to give way to one that needed room, and little came of it.
+    var hasSearchedRoom = false
     /// Subscriptions that made the connection stop reading and may not have been drained since.
     var pausing: Set<LocalSubscriptionID> = []
     var notificationShape = NotificationShape()
@@ -93,6 +101,10 @@ package struct RequestProcessor: ~Copyable {
         package var notifications: UInt64 = 0
         package var lost: UInt64 = 0
         package var malformed: UInt64 = 0
+        /// How often reading was suspended.
+        package var pauses: UInt64 = 0
+        /// From a request's way to the socket to its answer.
+        package var latencies = LatencyHistogram()
 
         package init() {}
     }
@@ -127,32 +139,43 @@ package struct RequestProcessor: ~Copyable {
     ///
     /// - Parameters:
     ///   - text: the whole message, encoded with this id.
-    ///   - deadline: on the loop's clock, in nanoseconds.
+    ///   - now: on the loop's clock, in nanoseconds.
+    ///   - deadline: on the same clock.
     package mutating func submit(
         _ id: RequestID,
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        self.submit(id, [.call(waiter)], text: text, deadline: deadline, actions: &actions)
+        self.submit(id, [.call(waiter)], text: text, now: now, deadline: deadline, actions: &actions)
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
     package mutating func submitBatch(
         _ firstID: RequestID,
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         waiters: [Waiter],
         actions: inout RequestProcessorActions
     ) {
-        self.submit(firstID, waiters.map { .call($0) }, text: text, deadline: deadline, actions: &actions)
+        self.submit(
+            firstID,
+            waiters.map { .call($0) },
+            text: text,
+            now: now,
+            deadline: deadline,
+            actions: &actions
+        )
     }
 
     mutating func submit(
         _ first: RequestID,
         _ purposes: [Purpose],
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         isUrgent: Bool = false,
         actions: inout RequestProcessorActions
@@ -167,7 +190,7 @@ package struct RequestProcessor: ~Copyable {
         let goesOut = isNext && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
-            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut)
+            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
             self.deadlines.insert(id, at: deadline)
             switch purpose {
             case .call: break
