@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
     # Interned metadata of the runtime looks like leaks; leaks are looked for by tests.
     HEADSTREAM_FUZZ_TARGET=$target ASAN_OPTIONS=detect_leaks=0 \
         SWIFT_BACKTRACE=enable=no nice "$program" "$corpus" "Tests/Fuzz/Seeds/$target" \
-        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix=".build/fuzz-findings/$target-" >"$log" 2>&1 || { finding="see $log" failed=1; }
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
