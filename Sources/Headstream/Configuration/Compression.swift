@@ -12,9 +12,9 @@ public struct Compression: Hashable, Sendable {
 
     /// Offers permessage-deflate to the node, which may decline it: then nothing is compressed.
     ///
-    /// It saves traffic, three quarters of it and more for heads and logs, and costs time: some 10 times that of reading
-    /// the same message uncompressed. A message's output counts against ``Configuration/maxMessageSize`` while it is
-    /// inflated. IPC has no compression.
+    /// It saves traffic, about three quarters for heads and four fifths for logs, and inflating costs several times what
+    /// reading the message does. A message's output counts against ``Configuration/maxMessageSize`` while it is inflated.
+    /// IPC has no compression.
     ///
     /// - Parameters:
     ///   - contextTakeover: whether a message may refer to those before it, in both directions. It makes small messages
