@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
 
     /// The longest message a node may send, in bytes. Default 32 MiB, which is geth's own limit.
     public var maxMessageSize = 32 << 20
+    /// Whether messages may be compressed on the wire. Default ``Compression/off``.
+    public var compression = Compression.off
     /// How many bytes may wait to be written before requests fail with `.sendBufferFull`. Default 8 MiB.
     public var maxUnsentBytes = 8 << 20
     /// How many requests are on the wire at once; a batch counts its items. Default 100.

@@ -320,9 +320,24 @@ extension Connection {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(0x0A)
         } else {
+            if opcode == .text, payload.count >= self.configuration.compression.threshold, self.writeCompressed(payload)
+            {
+                return
+            }
             FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.writeOutbound()
+    }
+
+    /// Writes a message compressed, where that was agreed on and makes it smaller.
+    private func writeCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
+        guard self.deflater?.compress(payload, to: &self.compressed) == true else { return false }
+        let mask = self.newMask()
+        self.compressed.withUnsafeBytes {
+            FrameWriter.append(.text, payload: $0, mask: mask, isCompressed: true, to: &self.outbound)
+        }
+        self.writeOutbound()
+        return true
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {

@@ -49,6 +49,9 @@ actor Connection {
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
+    /// Where compression was agreed on, what compresses requests, and the last one compressed.
+    var deflater: Deflater?
+    var compressed: [UInt8] = []
     var metrics = Metrics()
     /// The one callback for all requests' timeouts, and what it is set to.
     var requestDeadline: (id: DeadlineID, instant: UInt64)?
@@ -183,6 +186,10 @@ actor Connection {
         switch action {
         case .needMore: return 0
         case .accepted(let consumed):
+            if case .upgrading(let handshake) = self.phase, let agreement = handshake.compression {
+                self.inbound.agreed(on: agreement)
+                self.deflater = Deflater(agreement)
+            }
             self.established()
             return consumed
         case .refused(let refusal): self.end(Web3Error(refusal, from: self.endpoint))
