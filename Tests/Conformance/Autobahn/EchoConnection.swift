@@ -78,6 +78,8 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
         handshake.request.withUnsafeBytes { channel.write($0) }
     }
 
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) {
         self.pongsWentOut()
     }

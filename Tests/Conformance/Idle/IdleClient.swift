@@ -14,6 +14,8 @@ enum IdleClient {
         guard arguments.count == 3 else { throw Web3Error(.invalidEndpoint, "usage: idle STATE PORT loop|default") }
         var configuration = Configuration()
         configuration.requestTimeout = .seconds(3600)
+        // Its pings are wake-ups that are wanted; what is counted is everything else.
+        configuration.keepalive = .off
         let web3 = try await Web3.connect(to: Endpoint("ws://127.0.0.1:\(arguments[1])"), configuration: configuration)
         // On the loop or on the default executor, as the task is that this process consists of.
         try await Self.rest(web3, arguments[0])

@@ -38,6 +38,7 @@ private final class SilentNodeConnection: ChannelDelegate, @unchecked Sendable {
     }
 
     func channelOpened(_ channel: any Channel) {}
+    func channelSecured(_ channel: any Channel) {}
     func channelDrained(_ channel: any Channel) {}
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) { channel.close() }
 
