@@ -114,7 +114,7 @@ import HeadstreamTesting
             asked.append(id)
             let text = RequestMessage.encode(id: id, method: "test_call") { _ in }
             let deadline = now + UInt64(input.byte())
-            processor.submit(id, text: text, deadline: deadline, waiter: waiter(), actions: &actions)
+            processor.submit(id, text: text, now: now, deadline: deadline, waiter: waiter(), actions: &actions)
         case 1:
             let count = 1 + input.byte() % 9
             let first = ids.take(count)
@@ -122,13 +122,13 @@ import HeadstreamTesting
             let text = RequestMessage.encodeBatch(firstID: first, count: count) { _ in ("test_call", { _ in }) }
             let deadline = now + UInt64(input.byte())
             let all = (0..<count).map { _ in waiter() }
-            processor.submitBatch(first, text: text, deadline: deadline, waiters: all, actions: &actions)
+            processor.submitBatch(first, text: text, now: now, deadline: deadline, waiters: all, actions: &actions)
         case 2:
             let methods = dialects[input.byte() & 1]
             let id = ids.take(kind: ids.kind(of: methods))
             asked.append(id)
-            let policies: [BufferPolicy] = [.fail, .dropOldest, .suspendReading]
-            let buffer = SubscriptionBuffer(limit: 200 + input.byte(), policy: policies[input.byte() % 3])
+            let policies: [BufferPolicy] = [.fail, .dropOldest, .dropNewest, .coalesce, .suspendReading]
+            let buffer = SubscriptionBuffer(limit: 200 + input.byte(), policy: policies[input.byte() % 5])
             buffers.append(buffer)
             let text = RequestMessage.encode(id: id, method: methods.subscribe) { _ in }
             processor.subscribe(
@@ -137,6 +137,7 @@ import HeadstreamTesting
                 id: id,
                 text: text,
                 buffer: buffer,
+                now: now,
                 deadline: now + UInt64(input.byte()),
                 waiter: waiter(),
                 actions: &actions
