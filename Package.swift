@@ -72,7 +72,8 @@ let package = Package(
         .target(
             name: "HeadstreamTesting",
             dependencies: [
-                "CHeadstreamOpenSSL", "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC",
+                "CHeadstreamOpenSSL", "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks",
+                "HeadstreamRPC",
                 "HeadstreamSockets", "HeadstreamWebSocket",
             ],
             swiftSettings: strict
