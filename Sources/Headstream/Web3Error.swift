@@ -55,6 +55,8 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let consumerTooSlow = Code("consumerTooSlow")
         /// The node ended the subscription.
         public static let subscriptionEnded = Code("subscriptionEnded")
+        /// After a reconnect the node is of another chain than before.
+        public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.
         public static let invalidArgument = Code("invalidArgument")
         /// An iterator or handle was used in two places at once, or again after its end.
@@ -78,6 +80,8 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var closeCode: UInt16?
     /// Whether the request had gone out when it failed: if so, its effect is unknown.
     public var wasSent = false
+    /// Whether connecting again would end in the same way, where the code alone does not tell.
+    var isPermanent = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code
@@ -131,6 +135,8 @@ extension Web3Error {
             }
         let way = proxy.map { " through the proxy \($0)" } ?? ""
         self.init(code, "\(endpoint)\(way): \(error.message)")
+        self.isPermanent = error.code == .loopIsShutDown
+        if case .tls(let failure) = error.code { self.isPermanent = !failure.mayPass }
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {

@@ -146,8 +146,8 @@ class Problems:
         yield "`close()` is called in the middle of another such flood.\n"
         yield "| client | read | told as lost | lost in silence | pongs of pings | slowest pong, ms | other requests, p99 ms "
         yield "| peak memory, MB | the connection | close(), s |\n|" + " --- |" + " ---: |" * 7 + " --- | ---: |"
-        for row, line in lines.items():
-            if not line:
+        for row in rows:
+            if not (line := lines[row]):
                 continue
             node, told = line["node"], line.get("lagged", 0)
             pong = node.get("slowest_pong_s")

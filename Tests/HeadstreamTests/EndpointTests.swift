@@ -39,7 +39,7 @@ struct EndpointTests {
     }
 
     @Test("Credentials, path and query are in no description, interpolation or dump")
-    func descriptions() throws {
+    func descriptions() {
         let endpoint: Endpoint = "ws://user:secret@host:1/secret?key=secret"
         var dumped = ""
         dump(endpoint, to: &dumped)
@@ -48,7 +48,7 @@ struct EndpointTests {
         ] {
             #expect(!text.contains("secret"), "\(text)")
         }
-        #expect(try Endpoint("ws://host:1/") != Endpoint("wss://host:1/"))
+        #expect(("ws://host:1/" as Endpoint) != "wss://host:1/")
         // Two that differ in it only are two.
         #expect(endpoint != "ws://user:other@host:1/secret?key=secret")
     }

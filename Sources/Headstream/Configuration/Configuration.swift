@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
 
     /// The longest message a node may send, in bytes. Default 32 MiB, which is geth's own limit.
     public var maxMessageSize = 32 << 20
+    /// Whether messages may be compressed on the wire. Default ``Compression/off``.
+    public var compression = Compression.off
     /// How many bytes may wait to be written before requests fail with `.sendBufferFull`. Default 8 MiB.
     public var maxUnsentBytes = 8 << 20
     /// How many requests are on the wire at once; a batch counts its items. Default 100.
@@ -39,6 +41,9 @@ public struct Configuration: Sendable {
     public var warnsAboveBufferedBytes: Int?
     /// What happens when a subscription's buffer is used up. Default `.fail`.
     public var whenFull = BufferPolicy.fail
+
+    /// What is done when the connection is lost. Default: it is made anew, and everything is subscribed again.
+    public var reconnect = ReconnectPolicy.automatic
 
     /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error, description or dump.
     /// A line break or NUL in one is refused, and so are the handshake's own: `Host`, `Upgrade`, `Connection`,

@@ -132,7 +132,9 @@ extension Connection: ChannelDelegate {
                 self.end(Web3Error(error, connectingTo: self.endpoint, through: self.proxy))
             }
         case (.open, .failed(let error)):
-            self.end(Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)"))
+            var told = Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)")
+            told.isPermanent = error.code == .loopIsShutDown
+            self.end(told)
         case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:
             self.end(Web3Error(.connectionClosed, "\(self.endpoint): the node closed the IPC connection"))
         case (.open, .endOfStream), (.closing, _):

@@ -19,29 +19,60 @@ extension Connection {
         }
     }
 
-    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in `buffer`.
-    nonisolated func subscribe(
-        _ local: LocalSubscriptionID,
-        _ methods: SubscriptionMethods,
+    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
+    /// session keeps it.
+    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, timeout: Duration) async -> Waiter.Outcome {
+        let text = kept.request.text(for: id)
+        return await self.waiting(for: id) { connection, waiter in
+            let keeper = Waiter.callback { outcome in
+                if case .success = outcome { connection.owner.acknowledged(kept) }
+                waiter.resume(with: outcome)
+            }
+            connection.subscribe(kept, id: id, text: text, timeout: timeout, waiter: keeper)
+        }
+    }
+
+    /// Makes a subscription anew that had another connection before.
+    func subscribe(_ kept: KeptSubscription, _ body: @escaping @Sendable (Waiter.Outcome) -> Void) {
+        let id = self.inbound.processor.ids.take(kind: self.inbound.processor.ids.kind(of: kept.methods))
+        let timeout = self.configuration.requestTimeout
+        self.subscribe(kept, id: id, text: kept.request.text(for: id), timeout: timeout, waiter: .callback(body))
+        self.perform()
+    }
+
+    private func subscribe(
+        _ kept: KeptSubscription,
         id: RequestID,
         text: [UInt8],
-        buffer: SubscriptionBuffer,
-        timeout: Duration
-    ) async -> Waiter.Outcome {
-        await self.waiting(for: id) { connection, waiter in
-            let now = connection.loop.now
-            connection.inbound.processor.subscribe(
-                local,
-                methods,
-                id: id,
-                text: text,
-                buffer: buffer,
-                now: now.nanoseconds,
-                deadline: now.advanced(by: timeout).nanoseconds,
-                waiter: waiter,
-                actions: &connection.actions
-            )
-        }
+        timeout: Duration,
+        waiter: Waiter
+    ) {
+        let now = self.loop.now
+        self.inbound.processor.subscribe(
+            kept.local,
+            kept.methods,
+            id: id,
+            text: text,
+            buffer: kept.buffer,
+            now: now.nanoseconds,
+            deadline: now.advanced(by: timeout).nanoseconds,
+            waiter: waiter,
+            actions: &self.actions
+        )
+    }
+
+    /// Makes a request of the session's own.
+    func submit(_ id: RequestID, text: [UInt8], waiter: Waiter) {
+        let now = self.loop.now
+        self.inbound.processor.submit(
+            id,
+            text: text,
+            now: now.nanoseconds,
+            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
+            waiter: waiter,
+            actions: &self.actions
+        )
+        self.perform()
     }
 
     /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
@@ -189,6 +220,7 @@ extension Connection {
             for message in actions.messages { self.send(message) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
+            if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions) }
             for notice in actions.notices { self.report(notice) }
             if actions.suspendsReading { self.channel?.isReading = false }
             if actions.resumesReading { self.readOn() }
@@ -288,9 +320,24 @@ extension Connection {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(0x0A)
         } else {
+            if opcode == .text, payload.count >= self.configuration.compression.threshold, self.writeCompressed(payload)
+            {
+                return
+            }
             FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.writeOutbound()
+    }
+
+    /// Writes a message compressed, where that was agreed on and makes it smaller.
+    private func writeCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
+        guard self.deflater?.compress(payload, to: &self.compressed) == true else { return false }
+        let mask = self.newMask()
+        self.compressed.withUnsafeBytes {
+            FrameWriter.append(.text, payload: $0, mask: mask, isCompressed: true, to: &self.outbound)
+        }
+        self.writeOutbound()
+        return true
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {

@@ -31,6 +31,8 @@ actor Connection {
     nonisolated let loop: any Loop
     nonisolated let endpoint: Endpoint
     nonisolated let configuration: Configuration
+    /// The session it belongs to.
+    nonisolated let owner: ConnectionOwner
     nonisolated let ids: RequestIDs
     /// What no error or diagnostic is to show, even where the node quotes it.
     nonisolated let secrets: Secrets
@@ -47,6 +49,9 @@ actor Connection {
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
+    /// Where compression was agreed on, what compresses requests, and the last one compressed.
+    var deflater: Deflater?
+    var compressed: [UInt8] = []
     var metrics = Metrics()
     /// The one callback for all requests' timeouts, and what it is set to.
     var requestDeadline: (id: DeadlineID, instant: UInt64)?
@@ -75,8 +80,10 @@ actor Connection {
         configuration: Configuration,
         loop: any Loop,
         ids: RequestIDs,
-        bufferBudget: BufferBudget
+        bufferBudget: BufferBudget,
+        owner: ConnectionOwner
     ) {
+        self.owner = owner
         var limits = configuration.limits
         limits.bufferBudget = bufferBudget
         self.loop = loop
@@ -89,6 +96,7 @@ actor Connection {
             maxMessageSize: configuration.maxMessageSize,
             processor: RequestProcessor(limits: limits, ids: ids, seed: 0)
         )
+        self.inbound.processor.hold()
     }
 
     /// Runs `body` on the loop soon, from any thread.
@@ -120,6 +128,11 @@ actor Connection {
             }
         }
         try result.get()
+    }
+
+    /// Begins to connect without anybody waiting for it: the owner is told how it ends.
+    func begin() {
+        self.connect()
     }
 
     private func connect() {
@@ -173,6 +186,10 @@ actor Connection {
         switch action {
         case .needMore: return 0
         case .accepted(let consumed):
+            if case .upgrading(let handshake) = self.phase, let agreement = handshake.compression {
+                self.inbound.agreed(on: agreement)
+                self.deflater = Deflater(agreement)
+            }
             self.established()
             return consumed
         case .refused(let refusal): self.end(Web3Error(refusal, from: self.endpoint))
@@ -184,6 +201,9 @@ actor Connection {
     private func established() {
         self.clearPhaseDeadline()
         self.phase = .open
+        self.inbound.processor.opened(&self.actions)
+        self.owner.established(self)
+        self.perform()
         self.startKeepalive()
         self.opening?.resume(returning: .success(()))
         self.opening = nil
@@ -289,9 +309,11 @@ actor Connection {
         self.inbound.processor.connectionLost(
             RPCError(.connectionClosed, error.message),
             streams: streams,
+            keepsStreams: streams == nil && self.owner.keepsStreams(after: error),
             actions: &self.actions
         )
         self.perform()
+        self.owner.lost(self, error)
     }
 
     /// The connection is over, in whatever phase it was.

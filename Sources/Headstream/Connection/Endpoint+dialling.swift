@@ -45,7 +45,11 @@ extension Endpoint {
                 headers: configuration.headers,
                 userAgent: configuration.userAgent
             )
-            let handshake = try ClientHandshake(to: target, fillRandom: fillRandom)
+            let handshake = try ClientHandshake(
+                to: target,
+                compression: configuration.compression.offer,
+                fillRandom: fillRandom
+            )
             guard let proxy = try configuration.proxy(for: target) else {
                 return Dialling(address: .host(host, port: port), handshake: handshake)
             }

@@ -24,6 +24,8 @@ public struct Metrics: Hashable, Sendable {
     public var readingPauses: UInt64 = 0
     /// Messages that were no JSON-RPC.
     public var malformedMessages: UInt64 = 0
+    /// How often the connection was made anew.
+    public var reconnects: UInt64 = 0
 
     // MARK: Gauges
 
@@ -40,6 +42,19 @@ public struct Metrics: Hashable, Sendable {
     public var streams: [StreamMetrics] = []
 
     public init() {}
+
+    /// Adds the counters of a connection that is over.
+    mutating func add(countersOf other: Metrics) {
+        self.bytesReceived += other.bytesReceived
+        self.bytesSent += other.bytesSent
+        self.requests += other.requests
+        self.responses += other.responses
+        self.latencies.add(other.latencies)
+        self.notifications += other.notifications
+        self.notificationsLost += other.notificationsLost
+        self.readingPauses += other.readingPauses
+        self.malformedMessages += other.malformedMessages
+    }
 
     mutating func add(_ statistics: RequestProcessor.Statistics) {
         self.requests += statistics.requests

@@ -57,18 +57,40 @@ final class StreamCore<Decoder: NotificationDecoder> {
     func nextItem() async throws(Web3Error) -> Decoder.Element? {
         if self.credit > 0, let record = self.reader.next() {
             self.credit &-= 1
-            return try self.decode(record)
+            do throws(ValueError) {
+                return try self.decoder.decode(record)
+            } catch {
+                try self.passOver(record, error)
+            }
         }
         return try await self.refilledItem()
     }
 
     @inline(never)
     private func refilledItem() async throws(Web3Error) -> Decoder.Element? {
-        while try await self.prepare() {
+        while true {
+            if self.credit <= 0 || !self.reader.hasMore {
+                guard try await self.prepare() else { return nil }
+            }
             _ = self.reader.takeLoss()
-            if let record = self.reader.next() { return try self.decode(record) }
+            guard let record = self.reader.next() else { continue }
+            self.credit &-= 1
+            do throws(ValueError) {
+                return try self.decoder.decode(record)
+            } catch {
+                try self.passOver(record, error)
+            }
         }
-        return nil
+    }
+
+    /// What could not be read is thrown, and so is a lost connection; other markers are for those who want updates.
+    @inline(never)
+    private func passOver(_ record: UnsafeRawBufferPointer, _ error: ValueError) throws(Web3Error) {
+        switch StreamMarker(record) {
+        case .disconnected(let error): throw error
+        case .reconnected, .refused: break
+        case nil: throw self.told(error)
+        }
     }
 
     /// The next item or event.
@@ -80,14 +102,27 @@ final class StreamCore<Decoder: NotificationDecoder> {
                 }
                 if let record = self.reader.next() {
                     self.credit &-= 1
-                    do throws(Web3Error) {
-                        return .item(try self.decode(record))
+                    do throws(ValueError) {
+                        return .item(try self.decoder.decode(record))
                     } catch {
-                        return .undecodable(error)
+                        return self.update(record, error)
                     }
                 }
             }
             guard try await self.prepare() else { return nil }
+        }
+    }
+
+    @inline(never)
+    private func update(
+        _ record: UnsafeRawBufferPointer,
+        _ error: ValueError
+    ) -> SubscriptionUpdate<Decoder.Element> {
+        switch StreamMarker(record) {
+        case .disconnected(let error): .disconnected(error)
+        case .reconnected: .reconnected
+        case .refused(let error): .refused(error)
+        case nil: .undecodable(self.told(error))
         }
     }
 
@@ -115,11 +150,15 @@ final class StreamCore<Decoder: NotificationDecoder> {
             _ = self.reader.takeLoss()
             items.reserveCapacity(min(limit, items.count + self.reader.count))
             while items.count < limit, let record = self.reader.next() {
-                do throws(Web3Error) {
-                    items.append(try self.decode(record))
+                do throws(ValueError) {
+                    items.append(try self.decoder.decode(record))
                 } catch {
-                    self.unreadable = error
-                    return
+                    do throws(Web3Error) {
+                        try self.passOver(record, error)
+                    } catch {
+                        self.unreadable = error
+                        return
+                    }
                 }
             }
         } while items.count < limit && self.refillAtOnce()
@@ -135,17 +174,9 @@ final class StreamCore<Decoder: NotificationDecoder> {
         return true
     }
 
-    @inline(__always)
-    private func decode(_ record: UnsafeRawBufferPointer) throws(Web3Error) -> Decoder.Element {
-        do throws(ValueError) {
-            return try self.decoder.decode(record)
-        } catch {
-            throw self.told(Web3Error(error, in: "notification"))
-        }
-    }
-
     @inline(never)
-    private func told(_ error: Web3Error) -> Web3Error {
+    private func told(_ error: ValueError) -> Web3Error {
+        let error = Web3Error(error, in: "notification")
         guard case .running(let lease) = self.state else { return error }
         return error.redacted(by: lease.session.connection.secrets)
     }

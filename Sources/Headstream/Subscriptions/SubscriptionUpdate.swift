@@ -12,6 +12,13 @@ public enum SubscriptionUpdate<Item: Sendable>: Sendable {
     case lagged(count: UInt64, blocks: ClosedRange<UInt64>?)
     /// A notification that could not be read; the error names field and value. The stream goes on.
     case undecodable(Web3Error)
+    /// The connection is lost: what happens from here to ``reconnected`` and a moment longer is missed. It is made anew, and
+    /// the subscription with it. The plain sequence throws here, and goes on when it is asked again.
+    case disconnected(Web3Error)
+    /// The connection stands again, and the subscription is being made anew.
+    case reconnected
+    /// The node refused to make the subscription anew; it is tried again.
+    case refused(Web3Error)
 }
 
 extension SubscriptionUpdate: Equatable where Item: Equatable {}

@@ -43,6 +43,10 @@ extension Run {
                 self.terminal.report(
                     "headstream \(self.name): \(count) dropped here\(place ?? ""): the output is slower than the node"
                 )
+            case .disconnected(let error), .refused(let error):
+                self.terminal.report("headstream \(self.name): \(ExitCode.outcome(of: error).text); trying again")
+            case .reconnected:
+                self.terminal.report("headstream \(self.name): connected again; what happened meanwhile is missing")
             case .undecodable(let error):
                 // The others are as good as before; the exit code tells that one was not.
                 let (code, text) = ExitCode.outcome(of: error)

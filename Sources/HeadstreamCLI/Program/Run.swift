@@ -58,6 +58,8 @@ struct Run: Sendable {
         var configuration = Configuration()
         // Ctrl-C is not to wait long for a node that does not answer.
         configuration.closeTimeout = .seconds(1)
+        // What is missed while there is no connection is lost: a listing with a hole ends with an error instead.
+        configuration.reconnect = .never
         configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
         if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
         configuration.userAgent = "headstream-cli/\(Web3.version)"

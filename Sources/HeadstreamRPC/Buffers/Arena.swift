@@ -9,6 +9,8 @@ package struct Arena: ~Copyable, Sendable {
     package static let padding = 64
     /// Bytes that a record takes beside its own.
     package static let headerSize = 4
+    /// The first byte of records that are no notifications; no JSON begins with it.
+    package static let markerLead: UInt8 = 0x01
     /// The capacity of the first block.
     static let firstCapacity = 1024
     /// Blocks of up to so many bytes are kept however little they are used.
@@ -189,6 +191,8 @@ package struct Arena: ~Copyable, Sendable {
 
     /// Counts a record among the lost ones before those held.
     package mutating func lose(_ record: UnsafeRawBufferPointer) {
+        // A marker is no notification.
+        guard record.first != Self.markerLead else { return }
         self.lost &+= 1
         if let records = self.lostRecords {
             records.add(record)

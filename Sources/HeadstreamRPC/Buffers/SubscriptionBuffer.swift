@@ -125,6 +125,19 @@ package final class SubscriptionBuffer: Sendable {
         return consumer?.continuation
     }
 
+    /// Puts a record that is no notification behind what is buffered, whatever the limit: markers are short and few. On
+    /// the loop, while it does not hold the arena.
+    ///
+    /// - Returns: the consumer that waits, to be resumed without the lock.
+    package func append(marker: [UInt8]) -> CheckedContinuation<Void, Never>? {
+        var arena = self.takeFilling()
+        let capacity = arena.capacity
+        // Behind losses that are told last there is no place; they say as much.
+        if !arena.isClosed { _ = marker.withUnsafeBytes { arena.append($0, limit: .max) } }
+        self.account(arena.capacity - capacity)
+        return self.publish(arena, isPausing: false)
+    }
+
     /// Ends the stream behind what is buffered; the first end counts. From any thread.
     ///
     /// - Returns: the consumer that waits, to be resumed without the lock.

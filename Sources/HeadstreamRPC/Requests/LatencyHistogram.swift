@@ -26,6 +26,15 @@ public struct LatencyHistogram: Hashable, Sendable {
         self.sum &+= microseconds
     }
 
+    /// Adds what another one has counted.
+    package mutating func add(_ other: LatencyHistogram) {
+        guard other.count > 0 else { return }
+        if self.counts.isEmpty { self.counts = Array(repeating: 0, count: Self.bounds.count + 1) }
+        for range in self.counts.indices { self.counts[range] &+= other.counts[range] }
+        self.count &+= other.count
+        self.sum &+= other.sum
+    }
+
     /// The bound below which at least this share of the requests stayed; nil where there are none, or where it is
     /// beyond the last bound.
     ///

@@ -46,7 +46,7 @@ package struct RequestProcessor: ~Copyable {
     }
 
     package let limits: Limits
-    let ids: RequestIDs
+    package let ids: RequestIDs
     /// Requests that wait for an answer or for their turn.
     var entries: [RequestID: Entry] = [:]
     /// Texts of the messages that wait for their turn, by their first id.
@@ -85,6 +85,8 @@ package struct RequestProcessor: ~Copyable {
     var notificationShape = NotificationShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
+    /// The connection does not stand yet, so that all requests wait for their turn.
+    private(set) var isHeld = false
     /// Why no more requests are taken.
     private(set) var closed: RPCError?
     package var statistics = Statistics()
@@ -138,6 +140,17 @@ package struct RequestProcessor: ~Copyable {
 
     // MARK: Sending
 
+    /// The connection does not stand yet: requests wait, within their time.
+    package mutating func hold() {
+        self.isHeld = true
+    }
+
+    /// The connection stands: what waits goes out.
+    package mutating func opened(_ actions: inout RequestProcessorActions) {
+        self.isHeld = false
+        self.sendQueued(&actions)
+    }
+
     /// A caller wants a request to be made.
     ///
     /// - Parameters:
@@ -190,7 +203,7 @@ package struct RequestProcessor: ~Copyable {
             return
         }
         let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        let goesOut = isNext && self.inFlight + count <= self.limits.maxInFlight
+        let goesOut = isNext && !self.isHeld && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
@@ -238,7 +251,7 @@ package struct RequestProcessor: ~Copyable {
     /// Sends what waits, as far as the window allows.
     mutating func sendQueued(_ actions: inout RequestProcessorActions) {
         if self.pendingShared == 0, !self.waitingDepartures.isEmpty { self.departWaiting(&actions) }
-        while self.queuedCount > 0, let (first, text) = self.nextQueued() {
+        while !self.isHeld, self.queuedCount > 0, let (first, text) = self.nextQueued() {
             let count = self.liveItems(ofGroup: first)
             guard self.inFlight + count <= self.limits.maxInFlight else { break }
             if self.urgentQueue.first == first { self.urgentQueue.removeFirst() } else { self.queue.removeFirst() }
@@ -333,10 +346,13 @@ package struct RequestProcessor: ~Copyable {
 
     /// The connection is over: everything that waits ends with `error`, and nothing more is taken.
     ///
-    /// - Parameter streams: how streams end; by default with `error`.
+    /// - Parameters:
+    ///   - streams: how streams end; by default with `error`.
+    ///   - keepsStreams: whether they do not end, but wait for another connection that fills their buffers.
     package mutating func connectionLost(
         _ error: RPCError,
         streams: SubscriptionBuffer.End? = nil,
+        keepsStreams: Bool = false,
         actions: inout RequestProcessorActions
     ) {
         guard self.closed == nil else { return }
@@ -360,7 +376,7 @@ package struct RequestProcessor: ~Copyable {
             self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
         }
         self.publish(&actions)
-        for slot in self.table.sorted() {
+        for slot in self.table.sorted() where !keepsStreams {
             if let waiter = slot.pointee.buffer.finish(streams ?? .failed(error)) { actions.consumers.append(waiter) }
             actions.endedSubscriptions.append(slot.pointee.local)
         }

@@ -33,6 +33,17 @@ package enum TLSFailure: Hashable, Sendable {
     /// This loop, or this system at this moment, cannot do TLS.
     case unavailable
 
+    /// Whether another attempt may end otherwise although nobody changed a setting: a server that restarts, or one of
+    /// several behind an address that is not what the others are.
+    package var mayPass: Bool {
+        switch self {
+        case .cut, .handshakeFailed, .plainHTTP, .notTLS, .broken, .unavailable: true
+        case .unknownAuthority, .selfSigned, .wrongHost, .expired, .notYetValid, .invalidCertificate, .protocolTooOld,
+            .clientCertificateRefused, .injected, .trustUnusable, .certificateUnusable:
+            false
+        }
+    }
+
     /// Whether the certificate is what was wrong.
     package var isAboutPeerCertificate: Bool {
         switch self {

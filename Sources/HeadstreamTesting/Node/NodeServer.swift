@@ -5,7 +5,7 @@ import HeadstreamSockets
 actor NodeServer {
     nonisolated let loop: any Loop
     private let transcript: Transcript
-    private let options: ReplayOptions
+    nonisolated let options: ReplayOptions
     /// A replay in which a client's streams end with the recording.
     nonisolated let endsStreams: Bool
     private var listener: (any Listener)?

@@ -18,26 +18,32 @@ package struct ClientHandshake: Sendable {
 
     /// The bytes to send.
     package let request: [UInt8]
+    /// Once it is accepted: what was agreed on about compression; nil for none.
+    package private(set) var compression: DeflateAgreement?
 
     private let expectedAccept: String
+    private let offer: DeflateOptions?
     private var reader = ResponseReader(.upgrade)
 
     /// Checks everything a user gave and builds the request.
     ///
     /// - Parameters:
     ///   - target: where to connect to, and what to say there.
+    ///   - compression: what to offer of permessage-deflate; nil for no offer.
     ///   - fillRandom: fills the 16 bytes of the key from a secure generator.
     /// - Throws: ``HandshakeError/Code/invalidRequest`` if a value must not be sent. Its message names the value's
     ///   place and never the value.
     package init(
         to target: UpgradeTarget,
+        compression: DeflateOptions? = nil,
         fillRandom: (UnsafeMutableRawBufferPointer) -> Void
     ) throws(HandshakeError) {
         var nonce = [UInt8](repeating: 0, count: 16)
         nonce.withUnsafeMutableBytes(fillRandom)
         let key = Base64.encode(nonce)
         self.expectedAccept = AcceptKey.answering(key)
-        self.request = try target.request(key: key)
+        self.offer = compression
+        self.request = try target.request(key: key, extensions: compression.map(DeflateNegotiation.offer))
     }
 
     /// All bytes that are there, from the first one that was not consumed.
@@ -56,7 +62,7 @@ package struct ClientHandshake: Sendable {
         self.action(self.reader.deadlineReached())
     }
 
-    private func action(_ action: ResponseReader.Action) -> Action {
+    private mutating func action(_ action: ResponseReader.Action) -> Action {
         switch action {
         case .needMore: .needMore
         case .head(let head, let isHTTP11, let end):
@@ -70,7 +76,7 @@ package struct ClientHandshake: Sendable {
         }
     }
 
-    private func problem(with head: HTTPHead, isHTTP11: Bool) -> HandshakeError? {
+    private mutating func problem(with head: HTTPHead, isHTTP11: Bool) -> HandshakeError? {
         if let defect = head.defect {
             return HandshakeError(.malformedHead, "malformed response to the WebSocket handshake: \(defect)")
         }
@@ -88,7 +94,12 @@ package struct ClientHandshake: Sendable {
             return invalid(accept.isEmpty ? "no Sec-WebSocket-Accept" : "two Sec-WebSocket-Accept headers")
         }
         guard accept[0] == self.expectedAccept else { return invalid("its Sec-WebSocket-Accept is wrong") }
-        guard head.list(of: "Sec-WebSocket-Extensions").isEmpty else { return invalid("an extension nobody asked for") }
+        switch DeflateNegotiation.agreement(on: self.offer, answer: head.values(of: "Sec-WebSocket-Extensions")) {
+        case .success(let agreement): self.compression = agreement
+        case .failure(.malformed): return invalid("a malformed Sec-WebSocket-Extensions")
+        case .failure(.notAskedFor): return invalid("an extension nobody asked for")
+        case .failure(.invalidParameter): return invalid("a parameter of permessage-deflate that was not offered")
+        }
         guard head.list(of: "Sec-WebSocket-Protocol").isEmpty else { return invalid("a subprotocol nobody asked for") }
         return nil
     }

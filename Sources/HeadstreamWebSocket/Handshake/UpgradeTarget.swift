@@ -41,10 +41,11 @@ package struct UpgradeTarget: Sendable {
     ///
     /// - Throws: ``HandshakeError/Code/invalidRequest``, before anything is sent. The message names the place, not
     ///   the value: values may be secrets.
-    func request(key: String) throws(HandshakeError) -> [UInt8] {
+    func request(key: String, extensions: String?) throws(HandshakeError) -> [UInt8] {
         var lines = ["GET \(try self.validPath()) HTTP/1.1", "Host: \(try self.hostField())"]
         lines += ["Upgrade: websocket", "Connection: Upgrade"]
         lines += ["Sec-WebSocket-Key: \(key)", "Sec-WebSocket-Version: 13"]
+        if let extensions { lines.append("Sec-WebSocket-Extensions: \(extensions)") }
         var names: Set<String> = []
         for (name, value) in self.headers {
             names.insert(try Self.validName(name))

@@ -47,6 +47,9 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
         let isIPC = self == .ipc
         let certificate = self == .secureWebSocket ? try Self.certificate.get() : nil
         @Sendable func play(_ loop: any Loop, _ configuration: Configuration) async throws {
+            var configuration = configuration
+            // Tests of a connection's end want to see it; those of reconnecting set their own.
+            configuration.reconnect = .never
             let server = try await ScriptedServer(
                 on: loop,
                 isIPC: isIPC,
