@@ -180,7 +180,7 @@ struct ProxyTests {
 
     @Test(
         "Edge case 118: through the tunnel everything works as without it, with credentials",
-        arguments: Stage.webSockets
+        arguments: [Stage.simulated, .webSocket]
     )
     func tunnel(stage: Stage) async throws {
         for inDrops in [false, true] {
@@ -201,7 +201,7 @@ struct ProxyTests {
         }
     }
 
-    @Test("A refusal of the node behind the tunnel is the node's", arguments: Stage.webSockets)
+    @Test("A refusal of the node behind the tunnel is the node's", arguments: [Stage.simulated, .webSocket])
     func refusedByNode(stage: Stage) async throws {
         try await Self.play(on: stage, upgrade: .refuse("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")) {
             _,
@@ -226,7 +226,7 @@ struct ProxyTests {
         let body = "denied for us%er:pr0xy:secret, dXMlZXI6cHIweHk6c2VjcmV0"
         let text =
             "HTTP/1.1 \(status) \(reason)\r\nRetry-After: 9\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
-        for stage in Stage.webSockets {
+        for stage in [Stage.simulated, .webSocket] {
             try await Self.play(on: stage, answer: .refuse(text)) { proxy, server, configuration in
                 let error = await failure {
                     _ = try await Web3.connect(to: "ws://node.example:1", configuration: configuration)
@@ -244,7 +244,10 @@ struct ProxyTests {
         }
     }
 
-    @Test("A proxy that says nothing, half of something, something else, or too much", arguments: Stage.webSockets)
+    @Test(
+        "A proxy that says nothing, half of something, something else, or too much",
+        arguments: [Stage.simulated, .webSocket]
+    )
     func strangeProxies(stage: Stage) async throws {
         for (answer, code, text) in [
             (.refuse(""), .cannotConnect, "without answering CONNECT"),
@@ -310,7 +313,7 @@ struct ProxyTests {
 
     @Test("Cancelled, or closed, while the tunnel is awaited", arguments: [true, false])
     func cancelled(isCancelled: Bool) async throws {
-        for stage in Stage.webSockets {
+        for stage in [Stage.simulated, .webSocket] {
             try await Self.play(on: stage, answer: .silence) { proxy, _, configuration in
                 let session = Session(to: "ws://node.example:1", configuration: configuration)
                 await withTaskGroup(of: Web3Error.Code?.self) { group in
