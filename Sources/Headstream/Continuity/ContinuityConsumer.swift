@@ -1,0 +1,172 @@
+import EthereumTypes
+
+/// The local name of a consumer.
+package struct ConsumerID: Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// What a consumer wants.
+package struct ConsumerOptions: Sendable {
+    /// Nil: heads.
+    package var filter: FilterID?
+    package var finality: Finality
+    package var origin: Origin
+    /// Whether it is told of finality, which costs requests.
+    package var isToldFinality: Bool
+
+    package enum Origin: Sendable {
+        /// Above the newest block.
+        case latest
+        /// With this block.
+        case block(UInt64)
+        /// Behind the cursor's block.
+        case cursor(Cursor)
+    }
+
+    package init(
+        filter: FilterID? = nil,
+        finality: Finality = .latest,
+        origin: Origin = .latest,
+        isToldFinality: Bool = false
+    ) {
+        self.filter = filter
+        self.finality = finality
+        self.origin = origin
+        self.isToldFinality = isToldFinality
+    }
+}
+
+/// What one consumer has been told, and what comes next.
+struct ContinuityConsumer: Sendable {
+    let id: ConsumerID
+    let options: ConsumerOptions
+    var state = State.starting
+    /// The first block of the stream.
+    var start: UInt64 = 0
+    /// The block that is told next, or is being told.
+    var next: UInt64 = 0
+    /// So many logs of `next` have been told, the block of this name.
+    var toldInBlock = 0
+    var current: BlockRef?
+    /// Blocks that were told to their end, ascending, as far as they are remembered.
+    var told: [BlockRef] = []
+    /// What was told above this number is void.
+    var validTo = UInt64.max
+    var gap: (range: ClosedRange<UInt64>, reason: GapReason)?
+    var isPaused = false
+    var isCaughtUp = false
+    /// The last block told and closed, where the cursor stands, and whether that has moved since it was told.
+    var position: BlockRef?
+    var positionHasMoved = false
+    /// Behind it, logs that were told have not been audited; the first of them.
+    var unaudited: UInt64 = 0
+    /// The highest block that it was told to be final.
+    var finalized: UInt64?
+
+    enum State: Sendable {
+        /// Its start is not known, or not yet in the window.
+        case starting
+        case running
+        case ended
+    }
+
+    init(_ id: ConsumerID, _ options: ConsumerOptions) {
+        self.id = id
+        self.options = options
+    }
+
+    /// The most blocks that are remembered for a rollback.
+    static let memory = 4096
+
+    mutating func begin(behind block: BlockRef) {
+        self.state = .running
+        self.start = block.number &+ 1
+        self.next = self.start
+        self.unaudited = self.start
+        self.position = block
+        self.positionHasMoved = true
+    }
+
+    mutating func passed(_ block: ChainBlock) {
+        if self.told.count >= Self.memory { self.told.removeFirst(Self.memory / 4) }
+        self.told.append(block.ref)
+        self.next = block.number &+ 1
+        self.toldInBlock = 0
+        self.current = nil
+    }
+
+    /// Whether a block below the next was told, or may have been, and is not in a gap.
+    func hasTold(_ number: UInt64) -> Bool {
+        guard number < self.next, number >= self.start, let first = self.told.first?.number else { return false }
+        if number < first { return first > self.start }
+        // Ascending, and contiguous but for gaps.
+        var low = 0
+        var high = self.told.count
+        while low < high {
+            let middle = (low + high) / 2
+            if self.told[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low < self.told.count && self.told[low].number == number
+    }
+
+    /// A range of blocks was compared with an answer.
+    mutating func audited(_ range: ClosedRange<UInt64>) {
+        guard range.lowerBound <= self.unaudited else { return }
+        self.unaudited = max(self.unaudited, range.upperBound &+ 1)
+    }
+
+    /// What was told above a number is void, if anything was.
+    mutating func invalidate(above number: UInt64) {
+        self.unaudited = max(min(self.unaudited, number &+ 1), self.start)
+        self.validTo = min(self.validTo, number)
+    }
+
+    /// Takes back what is void. - Returns: the event to tell, where anything had been told.
+    mutating func rollBack(_ window: ChainWindow) -> ContinuityEvent? {
+        let valid = self.validTo
+        self.validTo = .max
+        guard self.next > valid, self.next &- 1 > valid || self.toldInBlock > 0 else { return nil }
+        var removed: [BlockRef] = []
+        if self.toldInBlock > 0, let current { removed.append(current) }
+        while let last = self.told.last, last.number > valid { removed.append(self.told.removeLast()) }
+        self.toldInBlock = 0
+        self.current = nil
+        guard let lowest = removed.last else {
+            // Only blocks that a gap has named were above; they stay missing.
+            if let position, position.number > valid { self.position = window.ref(position.number) ?? position }
+            return nil
+        }
+        self.next = max(valid &+ 1, self.start)
+        self.isCaughtUp = false
+        let below = self.next &- 1
+        if let position, position.number > below {
+            self.position = self.ref(below, window, removed) ?? position
+            self.positionHasMoved = true
+        }
+        let to = self.ref(below, window, removed) ?? BlockRef(number: below, hash: lowest.parentHash ?? .zero)
+        return .rollback(to: to, removed: removed)
+    }
+
+    private func ref(_ number: UInt64, _ window: ChainWindow, _ removed: [BlockRef]) -> BlockRef? {
+        if let last = self.told.last, last.number == number { return last }
+        if let lowest = removed.last, lowest.number == number &+ 1, let parent = lowest.parentHash {
+            return window[number].map(\.ref) ?? BlockRef(number: number, hash: parent)
+        }
+        return window.ref(number)
+    }
+
+    /// Blocks are missing: goes on behind them.
+    mutating func skip(_ range: ClosedRange<UInt64>, _ window: ChainWindow) {
+        while let last = self.told.last, last.number >= range.lowerBound { self.told.removeLast() }
+        self.next = range.upperBound &+ 1
+        self.unaudited = self.next
+        self.toldInBlock = 0
+        self.current = nil
+        self.isCaughtUp = false
+        if let ref = window.ref(self.next &- 1) {
+            self.position = ref
+            self.positionHasMoved = true
+        }
+    }
+}

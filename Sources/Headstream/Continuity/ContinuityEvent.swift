@@ -1,0 +1,52 @@
+package import EthereumTypes
+
+/// Why blocks are missing from a stream.
+public enum GapReason: Sendable, Hashable {
+    /// More blocks, or requests, than the stream's limit allows for catching up.
+    case beyondLimit
+    /// The node did not give the blocks that it told of.
+    case unavailable
+    /// A reorganisation went deeper than what is remembered: what was told of these blocks may be void.
+    case reorganisationTooDeep
+}
+
+/// Until when a stream holds a block back.
+public enum Finality: Sendable, Hashable {
+    /// Told as soon as it is known.
+    case latest
+    /// Told when so many blocks stand on it.
+    case confirmations(UInt64)
+    /// Told when the consensus layer holds it safe.
+    case safe
+    /// Told when it cannot be reorganised any more.
+    case finalized
+}
+
+/// What a consumer is told, in this order.
+package enum ContinuityEvent: Sendable {
+    case head(BlockHeader)
+    case log(Log)
+    /// All of the block has been told, items or none. Every block from the stream's start comes once, linked to the one
+    /// before.
+    case passed(BlockRef)
+    /// What was told above this block is void. `removed` has the blocks of which something had been told, highest first,
+    /// as far as they are remembered.
+    case rollback(to: BlockRef, removed: [BlockRef])
+    /// These blocks are missing; what was told of them before, if anything, is void. The stream goes on behind them.
+    case gap(ClosedRange<UInt64>, GapReason)
+    /// Everything that the node had has been told; from here on it is live. Once per connection and after each gap.
+    case caughtUp
+    /// This block cannot be reorganised any more.
+    case finalized(BlockRef)
+    /// The place to resume from has moved.
+    case progress(Cursor)
+    /// The stream ends here.
+    case failed(ContinuityFailure)
+}
+
+package enum ContinuityFailure: Sendable, Hashable {
+    /// The chain knows neither the cursor's block nor one of its ancestors.
+    case cursorUnknown
+    /// The node took back a block that it had called final.
+    case finalityViolated(BlockRef)
+}

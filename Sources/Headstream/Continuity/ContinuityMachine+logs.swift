@@ -1,0 +1,412 @@
+import EthereumTypes
+
+extension ContinuityMachine {
+    /// The most single blocks asked for in one batch.
+    private static let batchOfBlocks = 8
+    /// From so many blocks on a range is asked for instead.
+    private static let worthARange = 4
+    /// Answered errors in a row after which a block is given up.
+    private static let maxFailures = 8
+
+    // MARK: - Pushed logs
+
+    mutating func logReceived(_ id: FilterID, _ log: Log) {
+        guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        guard let number = log.blockNumber, let hash = log.blockHash else { return }
+        let isInWindow = self.window.contains(number, hash)
+        if log.removed {
+            // It proves nothing: the heads tell what happened. Where they do not, `latest` does.
+            if isInWindow { self.wantsLatest = true }
+            return
+        }
+        // A node's filter is trusted to give too little, never too much.
+        guard self.books[index].filter.matches(log) else { return }
+        self.books[index].highestPushed = max(self.books[index].highestPushed, number)
+        guard isInWindow, let block = self.window[number] else {
+            if let tip = self.window.tip, number &+ 64 < tip.number {
+                return self.books[index].waiting.drop(number)
+            }
+            self.books[index].waiting.add(log)
+            return
+        }
+        // No entry: the bloom had excluded the filter.
+        if self.bloomsAreTrusted, self.books[index].entries[number] == nil { self.distrustBlooms() }
+        if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
+    }
+
+    /// A log has contradicted a bloom: none is believed any more on this chain. What they alone had closed is asked for,
+    /// where it has not been audited.
+    mutating func distrustBlooms() {
+        self.bloomsAreTrusted = false
+        for index in self.books.indices {
+            guard let lowest = self.lowestUnaudited(of: self.books[index].id) else { continue }
+            self.books[index].reopen(self.window, from: max(lowest, self.window.base?.number ?? 0))
+        }
+    }
+
+    /// A block's logs have changed: consumers that were told otherwise are told again.
+    private mutating func changed(_ book: Int, _ change: LogBook.Change) {
+        let id = self.books[book].id
+        for index in self.consumers.indices where self.consumers[index].options.filter == id {
+            let next = self.consumers[index].next
+            let isToldOtherwise =
+                next == change.number
+                ? self.consumers[index].toldInBlock > change.prefix : self.consumers[index].hasTold(change.number)
+            if isToldOtherwise {
+                self.consumers[index].invalidate(above: change.number &- 1)
+            }
+        }
+    }
+
+    // MARK: - Consumers of a filter
+
+    /// The lowest block that a consumer of this filter was told, or will be, and that no audit has confirmed.
+    private func lowestUnaudited(of id: FilterID) -> UInt64? {
+        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.unaudited).min()
+    }
+
+    /// The lowest block that a consumer of this filter waits for.
+    private func lowestNext(of id: FilterID, includingPaused: Bool) -> UInt64? {
+        self.consumers.lazy
+            .filter { $0.options.filter == id && $0.state == .running && (includingPaused || !$0.isPaused) }
+            .map { $0.validTo == .max ? $0.next : min($0.next, $0.validTo &+ 1) }.min()
+    }
+
+    /// A consumer has begun: the blocks from its start on are wanted.
+    mutating func openBook(of consumer: Int) {
+        guard let filter = self.consumers[consumer].options.filter,
+            let index = self.books.firstIndex(where: { $0.id == filter }), let tip = self.window.tip,
+            let base = self.window.base
+        else { return }
+        let start = self.consumers[consumer].start
+        var number = max(start, base.number)
+        while number <= tip.number, let block = self.window[number] {
+            defer { number += 1 }
+            if let entry = self.books[index].entries[number] {
+                if entry.state == .sealed || entry.state == .missing {
+                    var reopened = LogBook.Entry()
+                    reopened.isReopened = entry.state == .sealed
+                    self.books[index].entries[number] = reopened
+                }
+            } else if self.books[index].mayMatch(block, bloomsAreTrusted: self.bloomsAreTrusted) {
+                self.books[index].entries[number] = .init()
+            }
+        }
+    }
+
+    // MARK: - Asking
+
+    mutating func requestForBooks() {
+        guard self.isLevel, let tip = self.window.tip else { return }
+        for index in self.books.indices where self.books[index].pending == nil {
+            if let retryAt = self.books[index].retryAt {
+                guard retryAt <= self.now else { continue }
+                self.books[index].retryAt = nil
+            }
+            let id = self.books[index].id
+            guard let next = self.lowestNext(of: id, includingPaused: false) else { continue }
+            if next > tip.number { self.books[index].spent = 0 }
+            if self.requestBlocks(index, from: next, tip.number) { continue }
+            self.requestAudit(index, tip.number)
+        }
+    }
+
+    /// Whether an answer for a block is needed, now.
+    private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64) -> Bool {
+        guard let entry = book.entries[block.number], entry.state == .open else { return false }
+        if entry.doubt != nil, entry.doubtedAt >= self.move { return false }
+        let depth = tip - block.number
+        // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
+        if let doubt = entry.doubt, doubt.isEmpty, entry.logs.isEmpty, depth < 2 { return false }
+        if book.holds || entry.isDisputed || !book.isCovered(block) { return true }
+        return entry.logs.isEmpty && depth >= 2
+    }
+
+    private mutating func requestBlocks(_ index: Int, from next: UInt64, _ tip: UInt64) -> Bool {
+        let book = self.books[index]
+        guard let base = self.window.base else { return false }
+        var needed: [ChainBlock] = []
+        for number in book.disputes.sorted() where number < next {
+            if let block = self.window[number], self.needsAnswer(book, block, tip) { needed.append(block) }
+        }
+        var number = max(next, base.number)
+        while number <= tip, needed.isEmpty || number - needed[0].number < 256, let block = self.window[number] {
+            if self.needsAnswer(book, block, tip) { needed.append(block) }
+            number += 1
+        }
+        guard let first = needed.first else { return false }
+        if book.spent >= self.limits.requests {
+            for number in max(next, base.number)...max(tip, next) where book.entries[number]?.state == .open {
+                self.books[index].entries[number]?.state = .missing
+            }
+            self.books[index].disputes = []
+            self.books[index].spent = 0
+            self.advanceConsumers()
+            return true
+        }
+        self.books[index].spent += 1
+        let isPlain: (ChainBlock) -> Bool = { book.entries[$0.number]?.isDisputed == false }
+        let inSpan = needed.prefix { isPlain($0) && $0.number - first.number < self.planner.span }
+        if inSpan.count >= Self.worthARange, let last = inSpan.last {
+            self.requestRange(index, first.number...last.number, isAudit: false)
+            return true
+        }
+        let blocks = needed.prefix(Self.batchOfBlocks)
+        let token = self.request(
+            .book(book.id),
+            blocks.map { block in
+                var filter = book.filter
+                filter.blocks = .hash(self.window.answeredHash(block.number) ?? block.hash)
+                return .logs(filter)
+            }
+        )
+        self.books[index].pending = .init(
+            token: token,
+            purpose: .blocks(blocks.map(\.ref)),
+            askedAt: self.move,
+            tip: tip
+        )
+        return true
+    }
+
+    private mutating func requestRange(_ index: Int, _ range: ClosedRange<UInt64>, isAudit: Bool) {
+        guard let last = self.window.answeredHash(range.upperBound), let tip = self.window.tip else { return }
+        var filter = self.books[index].filter
+        filter.blocks = .range(from: .number(range.lowerBound), to: .number(range.upperBound))
+        // The header before and after shows that the backend has the block, and did not change its mind meanwhile.
+        let header = ChainCall.header(.number(range.upperBound))
+        let token = self.request(.book(self.books[index].id), [header, .logs(filter), header])
+        self.books[index].pending = .init(
+            token: token,
+            purpose: .range(range, last: last, isAudit: isAudit),
+            askedAt: self.move,
+            tip: tip.number
+        )
+    }
+
+    private mutating func requestAudit(_ index: Int, _ tip: UInt64) {
+        let book = self.books[index]
+        guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
+        guard let unaudited = self.lowestUnaudited(of: book.id) else { return }
+        let first = max(unaudited, base.number)
+        let span = min(book.auditInterval, self.planner.span)
+        // An interval at a time, two blocks below the tip, and only what a consumer has passed.
+        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(\.next)
+            .max()
+        guard tip >= first + book.auditInterval + 1, let passed, passed > first + span - 1 else { return }
+        self.requestRange(index, first...(first + span - 1), isAudit: true)
+    }
+
+    // MARK: - Answers
+
+    mutating func bookAnswered(_ id: FilterID, _ answers: [ChainAnswer]) {
+        guard let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        guard let pending = self.books[index].pending else { return }
+        self.books[index].pending = nil
+        switch pending.purpose {
+        case .blocks(let refs): self.blocksAnswered(index, refs, answers, pending)
+        case .range(let range, let last, let isAudit):
+            self.rangeAnswered(index, range, last, isAudit, answers, pending)
+        }
+    }
+
+    private mutating func blocksAnswered(
+        _ index: Int,
+        _ refs: [BlockRef],
+        _ answers: [ChainAnswer],
+        _ pending: LogBook.Pending
+    ) {
+        var failed: BlockRef?
+        var failure = ChainFailure.other
+        for (place, ref) in refs.enumerated() {
+            guard self.window.contains(ref.number, ref.hash), let block = self.window[ref.number] else { continue }
+            let answer = place < answers.count ? answers[place] : answers.last ?? .failure(.other)
+            guard case .logs(let logs) = answer,
+                logs.allSatisfy({ $0.blockHash.map { self.window.contains(ref.number, $0) } ?? false })
+            else {
+                if failed == nil { failed = ref }
+                if case .failure(let told) = answer { failure = told }
+                continue
+            }
+            let wanted = logs.filter { self.books[index].filter.matches($0) }
+            let depth = pending.tip >= ref.number ? pending.tip - ref.number : 0
+            if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
+                self.changed(index, change)
+            }
+        }
+        self.bookFailed(index, failed, failure)
+    }
+
+    /// Notes that a request failed, or that it did not where `block` is nil.
+    private mutating func bookFailed(_ index: Int, _ block: BlockRef?, _ failure: ChainFailure) {
+        guard let block else {
+            self.books[index].failures = 0
+            return
+        }
+        // The node may have left this branch, and the head that says so is late or lost: only where `latest` has confirmed the
+        // branch since does a failure count.
+        if case .rateLimited = failure {
+        } else {
+            guard self.round == nil, !self.wantsLatest, self.suspect == nil else {
+                self.books[index].retryAt = self.backoff(3)
+                return
+            }
+            self.wantsLatest = true
+        }
+        self.books[index].failures += 1
+        self.books[index].retryAt = self.backoff(self.books[index].failures - 1)
+        var limit = Self.maxFailures
+        if case .rateLimited = failure { limit *= 8 }
+        guard self.books[index].failures >= limit else { return }
+        self.books[index].failures = 0
+        if self.books[index].entries[block.number]?.state == .open {
+            self.books[index].entries[block.number]?.state = .missing
+            self.books[index].disputes.removeAll { $0 == block.number }
+        }
+    }
+
+    private mutating func rangeAnswered(
+        _ index: Int,
+        _ range: ClosedRange<UInt64>,
+        _ last: Hash32,
+        _ isAudit: Bool,
+        _ answers: [ChainAnswer],
+        _ pending: LogBook.Pending
+    ) {
+        // The window has left the branch meanwhile.
+        guard self.window.contains(range.upperBound, last), self.window[range.lowerBound] != nil else { return }
+        let count = range.upperBound - range.lowerBound + 1
+        for case .failure(let failure) in answers {
+            let isSplit =
+                switch failure {
+                case .tooManyResults, .rangeTooLarge: self.planner.refused(count, failure)
+                case .rateLimited, .other: false
+                }
+            // A smaller range at once; where nothing is left to split, later, and block by block.
+            guard !isSplit else { return }
+            if isAudit {
+                self.books[index].auditRefusedAt = self.move
+                // One block, and the node does not give it: it stays as it was told.
+                if count == 1, failure == .tooManyResults { self.audited(index, range) }
+            }
+            let ref = self.window[range.lowerBound]?.ref
+            return self.bookFailed(index, isAudit ? nil : ref, failure)
+        }
+        guard answers.count == 3, case .header(let before?) = answers[0], case .logs(let logs) = answers[1],
+            case .header(let after?) = answers[2], before.hash == last, after.hash == last,
+            logs.allSatisfy({ log in
+                guard let number = log.blockNumber, range.contains(number), let hash = log.blockHash else {
+                    return false
+                }
+                return self.window.contains(number, hash)
+            })
+        else {
+            // Of another branch, or of a backend that does not have it yet: proves nothing about the logs.
+            if isAudit {
+                self.books[index].auditRefusedAt = self.move
+                self.wantsLatest = true
+            }
+            if !isAudit { self.bookFailed(index, self.window[range.lowerBound]?.ref, .other) }
+            return
+        }
+        self.planner.answered(count)
+        self.books[index].failures = 0
+        var place = 0
+        let sorted = logs.filter { self.books[index].filter.matches($0) }
+            .enumerated().sorted { left, right in
+                let first = left.element.blockNumber ?? 0
+                let second = right.element.blockNumber ?? 0
+                return first != second ? first < second : left.offset < right.offset
+            }.map(\.element)
+        var isClean = true
+        for number in range {
+            var answer: [Log] = []
+            while place < sorted.count, sorted[place].blockNumber == number {
+                answer.append(sorted[place])
+                place += 1
+            }
+            guard let block = self.window[number] else { return }
+            if !self.compare(index, block, answer, isAudit, pending) {
+                isClean = false
+                self.differences += 1
+            }
+        }
+        guard isAudit, isClean else { return }
+        self.audited(index, range)
+    }
+
+    private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {
+        let id = self.books[index].id
+        for consumer in self.consumers.indices where self.consumers[consumer].options.filter == id {
+            self.consumers[consumer].audited(range)
+        }
+        self.seal(index)
+    }
+
+    /// Whether a consumer of the book's filter was told of a block.
+    private func isTold(_ number: UInt64, _ book: Int) -> Bool {
+        let id = self.books[book].id
+        return self.consumers.contains {
+            $0.options.filter == id && ($0.hasTold(number) || $0.next == number && $0.toldInBlock > 0)
+        }
+    }
+
+    /// Takes a range answer's part for one block. - Returns: false where it contradicts what is known.
+    private mutating func compare(
+        _ index: Int,
+        _ block: ChainBlock,
+        _ answer: [Log],
+        _ isAudit: Bool,
+        _ pending: LogBook.Pending
+    ) -> Bool {
+        guard let entry = self.books[index].entries[block.number] else {
+            if answer.isEmpty { return true }
+            self.distrustBlooms()
+            self.books[index].dispute(block.number, answer)
+            return false
+        }
+        switch entry.state {
+        case .missing, .sealed: return true
+        case .closed:
+            if entry.isEqual(to: answer) { return true }
+            self.books[index].dispute(block.number, answer)
+            return false
+        case .open:
+            if isAudit, self.isTold(block.number, index) {
+                if entry.isEqual(to: answer), !entry.isDisputed {
+                    self.books[index].entries[block.number]?.state = .closed
+                    self.books[index].entries[block.number]?.doubt = nil
+                    return true
+                }
+                self.books[index].dispute(block.number, answer)
+                return false
+            }
+            let depth = pending.tip >= block.number ? pending.tip - block.number : 0
+            if let change = self.books[index].settle(block, answer, depth: depth, move: self.move) {
+                self.changed(index, change)
+            }
+            return true
+        }
+    }
+
+    /// Forgets the logs of blocks that are audited and that every consumer has passed.
+    private mutating func seal(_ index: Int) {
+        guard let base = self.window.base, let unaudited = self.lowestUnaudited(of: self.books[index].id),
+            let next = self.lowestNext(of: self.books[index].id, includingPaused: true)
+        else { return }
+        // The lower of the two exists, since something has been told and audited.
+        var number = min(unaudited, next) &- 1
+        while number >= base.number, let block = self.window[number] {
+            switch self.books[index].entries[number]?.state {
+            case .sealed: return
+            case .closed:
+                var entry = LogBook.Entry()
+                entry.state = .sealed
+                self.books[index].entries[number] = entry
+            case .open, .missing, nil: break
+            }
+            guard block.number > 0 else { return }
+            number -= 1
+        }
+    }
+}

@@ -1,0 +1,245 @@
+package import EthereumTypes
+
+/// The state machine behind gapless streams: it knows the chain's newest blocks, and what each consumer has been told.
+///
+/// A struct without I/O, clock or executor. It takes facts (``handle(_:at:)``) and returns actions: requests for the
+/// shell to make, and events for it to deliver. What it promises and the rules that it keeps are in `Continuity.md`.
+package struct ContinuityMachine: Sendable {
+    /// What has happened.
+    package enum Fact: Sendable {
+        /// There is a new connection; nothing has been subscribed on it yet.
+        case connected
+        /// The node has acknowledged subscriptions on this connection: that for heads, those of filters, or both. A filter
+        /// with `.fetched` delivery has none.
+        case acknowledged(heads: Bool, filters: [FilterID])
+        /// The connection is gone. Requests in flight will not be answered, and tokens of before mean nothing.
+        case connectionLost
+        /// A head was pushed.
+        case head(BlockHeader)
+        /// A log was pushed, `removed` ones included, on the filter's subscription.
+        case log(FilterID, Log)
+        /// A request was answered, call by call.
+        case answered(UInt64, [ChainAnswer])
+        /// A request failed as a whole, or timed out.
+        case failed(UInt64, ChainFailure)
+        /// ``nextDeadline`` has come.
+        case deadlineReached
+        /// Somebody suspects that heads are missing: the watchdog.
+        case stalled
+        /// A filter may have consumers from now on.
+        case filterAdded(FilterID, FilterOptions)
+        case filterRemoved(FilterID)
+        case joined(ConsumerID, ConsumerOptions)
+        case left(ConsumerID)
+        /// The consumer cannot take more for the time being, or can again.
+        case paused(ConsumerID)
+        case resumed(ConsumerID)
+    }
+
+    /// What is to be done, in this order.
+    package enum Action: Sendable {
+        case request(ChainRequest)
+        case tell(ConsumerID, ContinuityEvent)
+    }
+
+    package struct Limits: Sendable {
+        /// The most blocks to catch up with, and to remember.
+        package var blocks: UInt64 = 1024
+        /// The most requests spent to come level again.
+        package var requests = 512
+
+        package init(blocks: UInt64 = 1024, requests: Int = 512) {
+            self.blocks = max(blocks, 1)
+            self.requests = max(requests, 1)
+        }
+    }
+
+    enum RequestOwner: Sendable {
+        case round
+        case book(FilterID)
+        case backfill
+        case finality
+    }
+
+    let limits: Limits
+    var window: ChainWindow
+    var books: [LogBook] = []
+    var consumers: [ContinuityConsumer] = []
+    var planner = LogRangePlanner()
+    var actions: [Action] = []
+
+    var now: UInt64 = 0
+    /// Counts facts, and so orders pushes and acknowledgements.
+    var order: UInt64 = 0
+    /// Counts the moves of the window.
+    var move: UInt64 = 1
+    var lastToken: UInt64 = 0
+    /// Blocks of which a range answer, an audit's or another's, said otherwise than what was known: a measure of how far
+    /// pushes and blooms of this node can be relied on.
+    package internal(set) var differences: UInt64 = 0
+    var inFlight: [UInt64: RequestOwner] = [:]
+    /// Until when nothing is asked, because the node said so.
+    var quietUntil: UInt64 = 0
+
+    var isConnected = false
+    /// Whether this connection has answered `latest`.
+    var isLevel = false
+    var bloomsAreTrusted = true
+    /// Whether this chain pushes other hashes than it answers with: pushed heads are hints then.
+    var hashesDiffer = false
+    /// Why the window last began anew.
+    var resetReason = GapReason.beyondLimit
+
+    // The reconciliation, `ContinuityMachine+reconciliation.swift`.
+    var round: Round?
+    var wantsLatest = false
+    /// Filters acknowledged, for which no `latest` has been asked yet.
+    var acknowledged: [FilterID] = []
+    /// The newest pushed head that neither extends the tip nor is in the window.
+    var hint: ChainBlock?
+    /// Heads pushed on this connection that did not fit when they came, the oldest first.
+    var early: [ChainBlock] = []
+    /// A block below the tip that was named as the newest, and since when.
+    var suspect: (ref: BlockRef, since: UInt64)?
+    var checkAt: UInt64?
+    /// Whether the tip was reached by something other than heads that follow each other or `latest`.
+    var isUnconfirmed = false
+
+    var backfill = Backfill()
+    var finality = FinalityWatch()
+
+    package init(limits: Limits = Limits()) {
+        self.limits = limits
+        self.window = ChainWindow(capacity: Int(clamping: min(limits.blocks, 1 << 20)) + 64)
+    }
+
+    /// When `deadlineReached` is to come, in the nanoseconds of `handle`'s clock.
+    package var nextDeadline: UInt64? {
+        guard self.isConnected else { return nil }
+        if self.quietUntil > self.now { return self.quietUntil }
+        var times = [self.checkAt, self.round?.retryAt, self.backfill.retryAt].compactMap { $0 }
+        times += self.books.compactMap(\.retryAt)
+        return times.min()
+    }
+
+    /// The newest block that the session stands on.
+    package var tip: BlockRef? { self.window.tip?.ref }
+
+    /// Where a consumer's stream could be resumed.
+    package func cursor(of id: ConsumerID) -> Cursor? {
+        self.consumers.first { $0.id == id }.flatMap { self.cursor(of: $0) }
+    }
+
+    /// Takes a fact. - Parameter now: nanoseconds of a clock that does not go back.
+    package mutating func handle(_ fact: Fact, at now: UInt64) -> [Action] {
+        self.now = max(self.now, now)
+        self.order += 1
+        switch fact {
+        case .connected:
+            self.connectionEnded()
+            self.isConnected = true
+        case .acknowledged(let heads, let filters): self.acknowledged(heads: heads, filters)
+        case .connectionLost: self.connectionEnded()
+        case .head(let header): self.headReceived(header)
+        case .log(let id, let log): self.logReceived(id, log)
+        case .answered(let token, let answers): self.answered(token, answers)
+        case .failed(let token, let failure): self.answered(token, [.failure(failure)])
+        case .deadlineReached: break
+        case .stalled: self.wantsLatest = true
+        case .filterAdded(let id, let options):
+            if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options)) }
+        case .filterRemoved(let id): self.books.removeAll { $0.id == id }
+        case .joined(let id, let options):
+            if !self.consumers.contains(where: { $0.id == id }) {
+                self.consumers.append(ContinuityConsumer(id, options))
+            }
+        case .left(let id): self.consumers.removeAll { $0.id == id }
+        case .paused(let id): self.withConsumer(id) { $0.isPaused = true }
+        case .resumed(let id): self.withConsumer(id) { $0.isPaused = false }
+        }
+        self.checkDeadlines()
+        self.startConsumers()
+        self.advanceConsumers()
+        self.makeRequests()
+        defer { self.actions = [] }
+        return self.actions
+    }
+
+    private mutating func withConsumer(_ id: ConsumerID, _ change: (inout ContinuityConsumer) -> Void) {
+        guard let index = self.consumers.firstIndex(where: { $0.id == id }) else { return }
+        change(&self.consumers[index])
+    }
+
+    private mutating func checkDeadlines() {
+        if let checkAt, checkAt <= self.now {
+            self.checkAt = nil
+            self.wantsLatest = true
+        }
+    }
+
+    private mutating func acknowledged(heads: Bool, _ filters: [FilterID]) {
+        guard self.isConnected else { return }
+        for id in filters {
+            guard let index = self.books.firstIndex(where: { $0.id == id }) else { continue }
+            self.books[index].acknowledgedAt = self.order
+            self.books[index].coveredFrom = .max
+            self.acknowledged.append(id)
+        }
+        self.wantsLatest = true
+    }
+
+    /// Everything that belongs to one connection goes; what was told stays.
+    private mutating func connectionEnded() {
+        self.isConnected = false
+        self.isLevel = false
+        self.inFlight.removeAll()
+        self.round = nil
+        self.wantsLatest = false
+        self.acknowledged = []
+        self.hint = nil
+        self.early = []
+        self.suspect = nil
+        self.checkAt = nil
+        self.isUnconfirmed = false
+        self.quietUntil = 0
+        self.backfill.connectionLost()
+        self.finality.connectionLost()
+        for index in self.books.indices { self.books[index].connectionLost() }
+        for index in self.consumers.indices { self.consumers[index].isCaughtUp = false }
+    }
+
+    // MARK: - Requests
+
+    mutating func request(_ owner: RequestOwner, _ calls: [ChainCall]) -> UInt64 {
+        self.lastToken += 1
+        self.inFlight[self.lastToken] = owner
+        self.actions.append(.request(ChainRequest(token: self.lastToken, calls: calls)))
+        return self.lastToken
+    }
+
+    private mutating func answered(_ token: UInt64, _ answers: [ChainAnswer]) {
+        guard let owner = self.inFlight.removeValue(forKey: token) else { return }
+        for case .failure(.rateLimited(let after)) in answers {
+            self.quietUntil = max(self.quietUntil, self.now &+ min(after ?? 1_000_000_000, 60_000_000_000))
+        }
+        switch owner {
+        case .round: self.roundAnswered(answers)
+        case .book(let id): self.bookAnswered(id, answers)
+        case .backfill: self.backfillAnswered(answers)
+        case .finality: self.finalityAnswered(answers)
+        }
+    }
+
+    private mutating func makeRequests() {
+        guard self.isConnected, self.quietUntil <= self.now else { return }
+        self.requestForRound()
+        self.requestForBooks()
+        self.requestForBackfill()
+        self.requestForFinality()
+    }
+
+    /// A delay that doubles with each failure, from 100 milliseconds to 10 seconds.
+    func backoff(_ failures: Int) -> UInt64 {
+        self.now &+ min(100_000_000 << UInt64(min(max(failures, 0), 7)), 10_000_000_000)
+    }
+}

@@ -1,0 +1,112 @@
+package import EthereumTypes
+
+/// Why a plain sequence, which has items alone, cannot go on. A stream of updates tells each of these and goes on.
+package enum PlainStreamFailure: Error, Sendable, Hashable {
+    /// Blocks are missing.
+    case gap(ClosedRange<UInt64>, GapReason)
+    /// Logs are void that are not remembered any more, and so cannot be told again as removed. They are above this block.
+    case rollbackBeyondMemory(BlockRef)
+    /// The cursor's block is no longer on the chain; this ancestor is.
+    case cursorOrphaned(BlockRef)
+    case ended(ContinuityFailure)
+}
+
+/// Heads as a plain sequence: a head whose parent is not the head before voids everything from its number up.
+package struct PlainHeads: Sendable {
+    private var resumed: BlockRef?
+
+    /// - Parameter cursor: where the stream was resumed from.
+    package init(resumedFrom cursor: Cursor? = nil) {
+        self.resumed = cursor?.block
+    }
+
+    /// What an event is in the plain sequence, if anything.
+    package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> BlockHeader? {
+        switch event {
+        case .head(let header): return header
+        case .rollback(let to, _):
+            // The next head tells: its parent is below what was told.
+            if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
+            return nil
+        case .gap(let range, let reason): throw .gap(range, reason)
+        case .failed(let failure): throw .ended(failure)
+        case .passed:
+            self.resumed = nil
+            return nil
+        case .log, .caughtUp, .finalized, .progress: return nil
+        }
+    }
+}
+
+/// Logs as a plain sequence: those of orphaned blocks are told again with `removed` true, highest first, however the node
+/// told them.
+package struct PlainLogs: Sendable {
+    private var told: [Log] = []
+    private var bytes = 0
+    /// The highest block of which logs were forgotten.
+    private var forgottenTo: UInt64?
+    private var resumed: BlockRef?
+    /// The most bytes of logs that are remembered.
+    private let memory: Int
+
+    package init(rollbackMemory: Int = 1 << 22, resumedFrom cursor: Cursor? = nil) {
+        self.memory = max(rollbackMemory, 0)
+        self.resumed = cursor?.block
+    }
+
+    /// What an event is in the plain sequence.
+    package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> [Log] {
+        switch event {
+        case .log(let log):
+            self.resumed = nil
+            self.remember(log)
+            return [log]
+        case .rollback(let to, _):
+            if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
+            if let forgottenTo, forgottenTo > to.number { throw .rollbackBeyondMemory(to) }
+            var removed: [Log] = []
+            while var last = self.told.last, last.blockNumber ?? 0 > to.number {
+                self.told.removeLast()
+                self.bytes -= Self.size(last)
+                last.removed = true
+                removed.append(last)
+            }
+            return removed
+        case .gap(let range, let reason): throw .gap(range, reason)
+        case .failed(let failure): throw .ended(failure)
+        case .passed:
+            self.resumed = nil
+            return []
+        case .head, .caughtUp, .progress: return []
+        case .finalized(let block):
+            // What is final is not told again.
+            self.forget { $0.blockNumber ?? 0 <= block.number }
+            return []
+        }
+    }
+
+    private mutating func remember(_ log: Log) {
+        self.told.append(log)
+        self.bytes += Self.size(log)
+        guard self.bytes > self.memory else { return }
+        // A quarter at once, so that a log costs no more than its own place.
+        let target = self.memory / 4 * 3
+        var rest = self.bytes
+        var count = 0
+        while rest > target, count < self.told.count {
+            rest -= Self.size(self.told[count])
+            count += 1
+        }
+        self.forgottenTo = max(self.forgottenTo ?? 0, self.told[count - 1].blockNumber ?? 0)
+        self.told.removeFirst(count)
+        self.bytes = rest
+    }
+
+    private mutating func forget(_ isOld: (Log) -> Bool) {
+        let count = self.told.firstIndex { !isOld($0) } ?? self.told.count
+        for log in self.told.prefix(count) { self.bytes -= Self.size(log) }
+        self.told.removeFirst(count)
+    }
+
+    private static func size(_ log: Log) -> Int { MemoryLayout<Log>.stride + max(log.data.count - 64, 0) }
+}

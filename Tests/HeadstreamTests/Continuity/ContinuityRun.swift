@@ -1,0 +1,352 @@
+import EthereumTypes
+import HeadstreamTesting
+
+@testable import Headstream
+
+/// A simulated node and a continuity machine with consumers, driven by hand or by a seed.
+struct ContinuityRun {
+    var chain: SimulatedChain
+    var machine: ContinuityMachine
+    var random: SeededGenerator
+    var now: UInt64 = 1_000_000_000
+    var folds: [ConsumerFold] = []
+    var filters: [(id: FilterID, filter: LogFilter, options: FilterOptions)] = []
+    var requests: [ContinuityRequest] = []
+    /// What the node has pushed and the connection not delivered: heads, then each filter's logs.
+    var pushed: [[SimulatedChain.Notification]] = [[]]
+    var isConnected = false
+    var acknowledged: [Bool] = []
+    /// In percent.
+    var lostPushes = 0
+    var doubledPushes = 0
+    var swappedPushes = 0
+    var failedAnswers = 0
+    var nullAnswers = 0
+    /// Whether every push comes.
+    var honesty = true
+    /// What happened, for a failing seed.
+    var journal: [String] = []
+    var keepsJournal = false
+    var requestCount = 0
+    var callCount = 0
+    private var nextConsumer: UInt64 = 1
+    /// Blocks that the node has announced though it does not answer for them.
+    var announced: [Hash32: SimulatedBlock] = [:]
+
+    struct ContinuityRequest {
+        let request: ChainRequest
+        let due: UInt64
+    }
+
+    init(
+        seed: UInt64,
+        quirks: SimulatedQuirks = SimulatedQuirks(),
+        limits: ContinuityMachine.Limits = .init(),
+        number: UInt64 = 100
+    ) {
+        self.random = SeededGenerator(seed: seed)
+        self.chain = SimulatedChain(seed: seed ^ 0x5eed, quirks: quirks, number: number)
+        self.machine = ContinuityMachine(limits: limits)
+    }
+
+    // MARK: - The machine
+
+    mutating func handle(_ fact: ContinuityMachine.Fact) {
+        if self.keepsJournal { self.journal.append("\(self.now / 1_000_000) " + Self.text(fact)) }
+        let differences = self.machine.differences
+        let actions = self.machine.handle(fact, at: self.now)
+        if self.keepsJournal, self.machine.differences > differences {
+            let disputes = self.machine.books.map { "\($0.disputes)" }.joined()
+            self.journal.append("    finds differences, of \(disputes)")
+        }
+        for action in actions {
+            switch action {
+            case .request(let request):
+                self.requestCount += 1
+                self.callCount += request.calls.count
+                if self.keepsJournal { self.journal.append("    asks \(Self.text(request))") }
+                let delay = UInt64(self.random.below(400)) * 1_000_000
+                self.requests.append(.init(request: request, due: self.now + delay))
+            case .tell(let id, let event):
+                if self.keepsJournal { self.journal.append("    tells \(id.rawValue) \(Self.text(event))") }
+                guard let index = self.folds.firstIndex(where: { $0.id == id }) else { continue }
+                let shown = self.shown
+                self.folds[index].take(event, shown)
+            }
+        }
+    }
+
+    /// The block of a hash as the node knows it, orphans too, under either hash.
+    var shown: (Hash32) -> SimulatedBlock? {
+        let chain = self.chain
+        let announced = self.announced
+        return { chain.anyBlock($0) ?? announced[$0] }
+    }
+
+    var problems: [String] { self.folds.flatMap(\.problems) }
+
+    // MARK: - Consumers
+
+    mutating func addFilter(_ filter: LogFilter, audit: Int = 32, delivery: LogDelivery = .pushed) -> FilterID {
+        let id = FilterID(rawValue: UInt64(self.filters.count + 1))
+        let options = FilterOptions(filter: filter, audit: audit, delivery: delivery)
+        self.filters.append((id, filter, options))
+        self.pushed.append([])
+        self.acknowledged.append(false)
+        self.handle(.filterAdded(id, options))
+        return id
+    }
+
+    @discardableResult
+    mutating func join(
+        _ filter: FilterID? = nil,
+        finality: Finality = .latest,
+        origin: ConsumerOptions.Origin = .latest,
+        isToldFinality: Bool = false
+    ) -> ConsumerID {
+        let id = ConsumerID(rawValue: self.nextConsumer)
+        self.nextConsumer += 1
+        var fold = ConsumerFold(id: id, filter: filter.flatMap { id in self.filters.first { $0.id == id }?.filter })
+        fold.level = finality
+        self.folds.append(fold)
+        let options = ConsumerOptions(
+            filter: filter,
+            finality: finality,
+            origin: origin,
+            isToldFinality: isToldFinality
+        )
+        self.handle(.joined(id, options))
+        return id
+    }
+
+    mutating func leave(_ id: ConsumerID) {
+        self.handle(.left(id))
+        self.folds.removeAll { $0.id == id }
+    }
+
+    func fold(_ id: ConsumerID) -> ConsumerFold {
+        self.folds.first { $0.id == id } ?? ConsumerFold(id: id, filter: nil)
+    }
+
+    // MARK: - The connection
+
+    mutating func connect() {
+        guard !self.isConnected else { return }
+        self.isConnected = true
+        self.handle(.connected)
+        _ = self.chain.takeNotifications()
+    }
+
+    mutating func acknowledgeAll() {
+        self.acknowledge(heads: true, Array(self.filters.indices))
+    }
+
+    mutating func acknowledge(heads: Bool, _ places: [Int]) {
+        self.collect()
+        for place in places { self.acknowledged[place] = true }
+        self.handle(.acknowledged(heads: heads, filters: places.map { self.filters[$0].id }))
+    }
+
+    mutating func disconnect() {
+        guard self.isConnected else { return }
+        self.isConnected = false
+        self.requests = []
+        for index in self.pushed.indices { self.pushed[index] = [] }
+        for index in self.acknowledged.indices { self.acknowledged[index] = false }
+        self.handle(.connectionLost)
+    }
+
+    /// What the chain has notified goes to the queues of the subscriptions.
+    mutating func collect() {
+        for notification in self.chain.takeNotifications() {
+            guard self.isConnected else { continue }
+            switch notification {
+            case .head: self.push(notification, to: 0)
+            case .log(let log):
+                for (place, filter) in self.filters.enumerated()
+                where self.acknowledged[place] && filter.filter.matches(log) && filter.options.delivery == .pushed {
+                    self.push(notification, to: place + 1)
+                }
+            }
+        }
+    }
+
+    private mutating func push(_ notification: SimulatedChain.Notification, to queue: Int) {
+        if self.random.below(100) < self.lostPushes { return }
+        self.pushed[queue].append(notification)
+        if self.random.below(100) < self.doubledPushes { self.pushed[queue].append(notification) }
+        if self.random.below(100) < self.swappedPushes, self.pushed[queue].count > 1 {
+            let last = self.pushed[queue].count - 1
+            self.pushed[queue].swapAt(last, last - 1)
+        }
+    }
+
+    /// Delivers one notification, of a queue at random. - Returns: false where there is none.
+    @discardableResult
+    mutating func deliverOne() -> Bool {
+        let waiting = self.pushed.indices.filter { !self.pushed[$0].isEmpty }
+        guard !waiting.isEmpty else { return false }
+        let queue = waiting[self.random.below(waiting.count)]
+        switch self.pushed[queue].removeFirst() {
+        case .head(let header): self.handle(.head(header))
+        case .log(let log): self.handle(.log(self.filters[queue - 1].id, log))
+        }
+        return true
+    }
+
+    // MARK: - Requests
+
+    @discardableResult
+    mutating func answerOne() -> Bool {
+        guard !self.requests.isEmpty else { return false }
+        let place = self.random.below(self.requests.count)
+        let request = self.requests.remove(at: place)
+        self.now = max(self.now, request.due)
+        if self.random.below(100) < self.failedAnswers {
+            self.handle(.failed(request.request.token, .other))
+            return true
+        }
+        let lag = self.chain.drawLag()
+        let answers = request.request.calls.map { self.answer($0, lag) }
+        self.handle(.answered(request.request.token, answers))
+        return true
+    }
+
+    mutating func answer(_ call: ChainCall, _ lag: Int) -> ChainAnswer {
+        if self.random.below(100) < self.nullAnswers {
+            if case .logs = call { return .failure(.other) }
+            return .header(nil)
+        }
+        switch call {
+        case .header(let tag): return .header(self.chain.block(tag, lag: lag)?.header)
+        case .headerByHash(let hash): return .header(self.chain.block(hash, lag: lag)?.header)
+        case .logs(let filter):
+            do throws(SimulatedNodeError) {
+                return .logs(try self.chain.logs(filter, lag: lag))
+            } catch {
+                return .failure(ChainFailure(code: error.code, message: error.message))
+            }
+        }
+    }
+
+    /// Delivers and answers until nothing is left to do; deadlines come too.
+    /// - Returns: false where it did not come to rest.
+    @discardableResult
+    mutating func settle(deadlines: Int = 40) -> Bool {
+        self.collect()
+        var left = deadlines
+        for _ in 0..<20_000 {
+            if self.deliverOne() { continue }
+            if self.answerOne() { continue }
+            guard left > 0, let deadline = self.machine.nextDeadline else { return true }
+            left -= 1
+            self.now = max(self.now, deadline)
+            self.handle(.deadlineReached)
+        }
+        return false
+    }
+
+    /// Connected, everything acknowledged, everything answered.
+    mutating func start() {
+        self.connect()
+        self.acknowledgeAll()
+        self.settle()
+    }
+
+    /// A block a second, each followed by whatever it brings about.
+    mutating func mine(_ count: Int = 1, logs: Int = 0) {
+        for _ in 0..<count {
+            self.now += 1_000_000_000
+            let events = self.chain.randomEvents(logs)
+            self.chain.mine(events)
+            self.settle()
+        }
+    }
+
+    // MARK: - Looking
+
+    /// The numbers of the blocks that a consumer has been told.
+    func numbers(_ id: ConsumerID) -> [UInt64] { self.fold(id).blocks.map(\.ref.number) }
+
+    /// The logs that a consumer has been told and that are not void.
+    func logs(_ id: ConsumerID) -> [Log] {
+        let fold = self.fold(id)
+        return fold.blocks.flatMap(\.logs) + (fold.current?.logs ?? [])
+    }
+
+    /// The promises broken so far, and what is missing of the node's chain up to some blocks below its head.
+    mutating func check(upTo depth: UInt64 = 0) -> [String] {
+        let last = self.chain.head.number - depth
+        let shown = self.shown
+        for index in self.folds.indices { self.folds[index].checkComplete(self.chain, through: last, shown) }
+        return self.problems
+    }
+
+    /// Answers with something else than the chain would, once.
+    mutating func answer(with answers: [ChainAnswer]) {
+        guard !self.requests.isEmpty else { return }
+        let request = self.requests.removeFirst()
+        self.now = max(self.now, request.due)
+        self.handle(.answered(request.request.token, answers))
+    }
+
+    /// The blocks that the chain is given come with nothing pushed.
+    mutating func inSilence(_ change: (inout SimulatedChain) -> Void) {
+        self.collect()
+        change(&self.chain)
+        _ = self.chain.takeNotifications()
+    }
+
+    // MARK: - Text
+
+    static func text(_ fact: ContinuityMachine.Fact) -> String {
+        switch fact {
+        case .head(let header): "head \(BlockRef(header)) on \(header.parentHash.description.prefix(10))"
+        case .log(let id, let log):
+            "log \(id.rawValue): \(log.blockNumber ?? 0) \(log.blockHash?.description.prefix(10) ?? "") "
+                + "\(log.transactionIndex ?? 0)/\(log.logIndex ?? 0)\(log.removed ? " removed" : "")"
+        case .answered(let token, let answers):
+            "answered \(token): "
+                + answers.map { answer in
+                    switch answer {
+                    case .header(let header): header.map { BlockRef($0).description } ?? "null"
+                    case .logs(let logs): "\(logs.count) logs"
+                    case .failure(let failure): "\(failure)"
+                    }
+                }.joined(separator: ", ")
+        default: "\(fact)"
+        }
+    }
+
+    static func text(_ request: ChainRequest) -> String {
+        "\(request.token): "
+            + request.calls.map { call in
+                switch call {
+                case .header(let tag): "\(tag)"
+                case .headerByHash(let hash): "\(hash.description.prefix(10))"
+                case .logs(let filter):
+                    switch filter.blocks {
+                    case .hash(let hash):
+                        "logs[\(filter.addresses.count),\(filter.topics.count)] \(hash.description.prefix(10))"
+                    case .range(let from, let to):
+                        "logs[\(filter.addresses.count),\(filter.topics.count)] \(from)…\(to)"
+                    case .unspecified: "logs"
+                    }
+                }
+            }.joined(separator: ", ")
+    }
+
+    static func text(_ event: ContinuityEvent) -> String {
+        switch event {
+        case .head(let header): "head \(BlockRef(header))"
+        case .log(let log):
+            "log \(log.blockNumber ?? 0) \(log.blockHash?.description.prefix(10) ?? "") "
+                + "\(log.transactionIndex ?? 0)/\(log.logIndex ?? 0)"
+        case .passed(let ref): "passed \(ref)"
+        case .rollback(let to, let removed): "rollback to \(to), \(removed.count) removed"
+        case .gap(let range, let reason): "gap \(range) \(reason)"
+        case .progress(let cursor): "progress \(cursor.block)"
+        default: "\(event)"
+        }
+    }
+}
