@@ -5,13 +5,13 @@ PREFIX  ?= /usr/local
 SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
 SOURCES := Sources Tests Package.swift
 
-.PHONY: help deps demo test build lint format docs bench sanitize live dependent install clean
+.PHONY: help deps demo test build lint format docs bench problems autobahn idle fuzz sanitize live dependent install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-deps: ## check the toolchain and install the C library that is needed
-	@Tests/Scripts/install-dependencies.sh libssl-dev pkg-config
+deps: ## check the toolchain and install the C libraries that are needed
+	@Tests/Scripts/install-dependencies.sh libssl-dev zlib1g-dev pkg-config
 
 demo: deps ## build the command and stream recorded mainnet heads and logs through a real socket
 	@$(SWIFT) build -c release --product headstream
@@ -38,9 +38,27 @@ bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for 
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@Tests/Bench/run.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(BENCH)
 
+problems: deps ## problems of other clients beside Headstream (they come from pip; ten minutes)
+	@Tests/Scripts/install-dependencies.sh python3 python3-venv
+	@$(SWIFT) build -c release --product HeadstreamBench
+	@Tests/Bench/problems.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(PROBLEMS)
+
 sanitize: deps ## run the tests under the thread and the address sanitizer
 	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread
 	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
+
+autobahn: deps ## Autobahn|Testsuite on both ends, where a CPython 2.7 is; AUTOBAHN=--compression for its cases 12 and 13
+	@Tests/Scripts/install-dependencies.sh python3
+	@$(SWIFT) build -c release --product HeadstreamConformance
+	@Tests/Scripts/autobahn.py --driver "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance" $(AUTOBAHN)
+
+idle: deps ## count the wake-ups of clients at rest
+	@Tests/Scripts/install-dependencies.sh python3
+	@$(SWIFT) build -c release --product HeadstreamConformance
+	@Tests/Scripts/idle.py --program "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance"
+
+fuzz: deps ## each fuzz target for SECONDS (60); FUZZ="FuzzJSON FuzzFrames" for some of them
+	@Tests/Scripts/fuzz.sh $(or $(SECONDS),60) $(FUZZ)
 
 live: deps ## try the command and the recorder against a real node, where one is at hand
 	@Tests/Scripts/live.sh

@@ -31,6 +31,11 @@ let package = Package(
             pkgConfig: "openssl",
             providers: [.apt(["libssl-dev", "pkg-config"]), .brew(["openssl@3"])]
         ),
+        .systemLibrary(
+            name: "CHeadstreamZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev", "pkg-config"]), .brew(["zlib"])]
+        ),
 
         // The core, bottom up. What each may import is the table in Docs/Architecture.md.
         .target(name: "HeadstreamLocks", swiftSettings: strict),
@@ -43,7 +48,7 @@ let package = Package(
         ),
         .target(
             name: "HeadstreamWebSocket",
-            dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL"],
+            dependencies: ["CHeadstreamBytes", "CHeadstreamOpenSSL", "CHeadstreamZlib"],
             swiftSettings: strict
         ),
         .target(
@@ -67,7 +72,8 @@ let package = Package(
         .target(
             name: "HeadstreamTesting",
             dependencies: [
-                "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks", "HeadstreamRPC",
+                "CHeadstreamOpenSSL", "Headstream", "EthereumTypes", "HeadstreamJSON", "HeadstreamLocks",
+                "HeadstreamRPC",
                 "HeadstreamSockets", "HeadstreamWebSocket",
             ],
             swiftSettings: strict
@@ -87,6 +93,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What conformance and idle tests need as a process of its own; no product.
+        .executableTarget(
+            name: "HeadstreamConformance",
+            dependencies: [
+                "Headstream", "HeadstreamJSON", "HeadstreamSockets", "HeadstreamTesting", "HeadstreamWebSocket",
+            ],
+            path: "Tests/Conformance",
+            swiftSettings: strict
+        ),
+
         // Tests.
         .testTarget(name: "HeadstreamJSONTests", dependencies: ["HeadstreamJSON"], swiftSettings: strict),
         .testTarget(
@@ -102,7 +118,7 @@ let package = Package(
         .testTarget(name: "HeadstreamWebSocketTests", dependencies: ["HeadstreamWebSocket"], swiftSettings: strict),
         .testTarget(
             name: "HeadstreamSocketsTests",
-            dependencies: ["HeadstreamSockets", "HeadstreamLocks"],
+            dependencies: ["HeadstreamSockets", "HeadstreamLocks", "HeadstreamTesting", "CHeadstreamOpenSSL"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -127,3 +143,17 @@ let package = Package(
         ),
     ]
 )
+
+// Fuzz targets have libFuzzer's main, which only `--sanitize fuzzer` links: declared on request (`make fuzz`).
+if Context.environment["HEADSTREAM_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "HeadstreamFuzz",
+            dependencies: [
+                "EthereumTypes", "HeadstreamJSON", "HeadstreamRPC", "HeadstreamTesting", "HeadstreamWebSocket",
+            ],
+            path: "Tests/Fuzz/Sources",
+            swiftSettings: strict
+        )
+    )
+}

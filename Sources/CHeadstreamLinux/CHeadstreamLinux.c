@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 const unsigned int headstream_readable = EPOLLIN;
 const unsigned int headstream_writable = EPOLLOUT;
@@ -65,4 +66,6 @@ unsigned long long headstream_now(void) {
 long headstream_random(void *bytes, unsigned long count) { return getrandom(bytes, count, 0); }
 
 void headstream_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
+
+char **headstream_environment(void) { return environ; }
 #endif

@@ -33,7 +33,7 @@ public struct Web3: Sendable {
         configuration: Configuration = Configuration()
     ) async throws(Web3Error) -> Web3 {
         let session = Session(to: endpoint, configuration: configuration)
-        try await session.connection.open()
+        try await session.open()
         return Web3(session: session)
     }
 
@@ -59,7 +59,7 @@ public struct Web3: Sendable {
     ///
     /// Returns when nothing is left of the connection, at the latest after `closeTimeout`. Closing twice is fine.
     public func close() async {
-        await self.session.connection.close()
+        await self.session.close()
     }
 
     /// Runs tasks on the connection's event loop: the lowest cost for a consumer that computes little and never blocks.
@@ -71,8 +71,15 @@ public struct Web3: Sendable {
 
     /// The counters of this connection as they are now.
     public var metrics: Metrics {
-        get async { await self.session.connection.currentMetrics() }
+        get async { await self.session.currentMetrics() }
     }
+
+    /// Where the connection stands, from now on: lost, made anew, closed for good.
+    ///
+    /// ```swift
+    /// for await state in web3.connectionStates { print(state) }
+    /// ```
+    public var connectionStates: ConnectionStates { ConnectionStates(broadcaster: self.session.states) }
 
     // MARK: Requests
 
@@ -108,27 +115,27 @@ public struct Web3: Sendable {
         _ parameters: [any Encodable & Sendable],
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
-        let id = self.session.ids.take()
-        return try await self.call(id, method, try Parameters.request(id: id, method: method, parameters))
+        try await self.call(EncodedRequest(method, parameters), as: type)
     }
 
-    /// Sends a request that is encoded with this id.
     func call<Value: Decodable>(
-        _ id: RequestID,
-        _ method: String,
-        _ text: [UInt8],
+        _ request: EncodedRequest,
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
-        let timeout = self.session.configuration.requestTimeout
+        let session = self.session
+        let outcome = await session.call(isRepeatable: request.isRepeatable) { connection, timeout in
+            let id = session.ids.take()
+            return await connection.call(id, text: request.text(for: id), timeout: timeout)
+        }
         let bytes: ResponseBytes
-        switch await self.session.connection.call(id, text: text, timeout: timeout) {
+        switch outcome {
         case .success(let result): bytes = result
         case .failure(let error): throw self.session.error(error)
         }
         do throws(ValueError) {
             return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
         } catch {
-            throw Web3Error(error, in: method)
+            throw Web3Error(error, in: request.method).redacted(by: self.session.connection.secrets)
         }
     }
 
@@ -164,7 +171,11 @@ public struct Web3: Sendable {
         if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) {
             throw error
         }
-        return BatchResponse(outcomes: outcomes, methods: batch.items.map(\.method))
+        return BatchResponse(
+            outcomes: outcomes,
+            methods: batch.items.map(\.method),
+            secrets: self.session.connection.secrets
+        )
     }
 }
 
@@ -176,4 +187,12 @@ extension Result where Failure == Web3Error {
     fileprivate var isCancelled: Bool {
         if case .failure(let error) = self { error.code == .cancelled } else { false }
     }
+}
+
+extension Web3: CustomStringConvertible, CustomReflectable {
+    /// The endpoint, without credentials, path and query.
+    public var description: String { "Web3(\(self.session.endpoint))" }
+
+    /// `dump` shows no more than the description does.
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

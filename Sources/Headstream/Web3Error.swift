@@ -19,8 +19,16 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let invalidEndpoint = Code("invalidEndpoint")
         /// No connection came about: nobody listens, the name is unknown, the network is down.
         public static let cannotConnect = Code("cannotConnect")
+        /// The server's certificate is not one to trust: its authority is unknown, it is for another host, it has expired.
+        public static let certificateRejected = Code("certificateRejected")
+        /// TLS did not come about for another reason: the other side does not speak it, or in old versions only, or wants
+        /// a client certificate; or the certificates of ``Configuration/tls`` cannot be used.
+        public static let tlsFailed = Code("tlsFailed")
         /// The other side answered the WebSocket handshake with something else; ``httpStatus`` tells its status.
         public static let upgradeRefused = Code("upgradeRefused")
+        /// The proxy on the way to the node refused to open a tunnel; ``httpStatus`` tells its status, 407 for missing
+        /// credentials.
+        public static let proxyRefused = Code("proxyRefused")
         /// The connection ended, or was closed; ``wasSent`` tells whether the node may have acted on the request.
         public static let connectionClosed = Code("connectionClosed")
         /// The node broke the rules of WebSocket or IPC, or sent a message over the limit.
@@ -47,6 +55,8 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let consumerTooSlow = Code("consumerTooSlow")
         /// The node ended the subscription.
         public static let subscriptionEnded = Code("subscriptionEnded")
+        /// After a reconnect the node is of another chain than before.
+        public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.
         public static let invalidArgument = Code("invalidArgument")
         /// An iterator or handle was used in two places at once, or again after its end.
@@ -62,14 +72,16 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var rpcMessage: String?
     /// Its `data`.
     public var rpcData: JSONValue?
-    /// How long to wait before trying again, where the node says so.
+    /// How long to wait before trying again, where the node says so, at most a day.
     public var retryAfter: Duration?
-    /// The HTTP status in place of the WebSocket handshake's 101.
+    /// The HTTP status in place of the WebSocket handshake's 101, or of the proxy's 200.
     public var httpStatus: Int?
     /// The code of the WebSocket close frame (RFC 6455 §7.4); 1006 where the connection ended without one.
     public var closeCode: UInt16?
     /// Whether the request had gone out when it failed: if so, its effect is unknown.
     public var wasSent = false
+    /// Whether connecting again would end in the same way, where the code alone does not tell.
+    var isPermanent = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code
@@ -112,17 +124,40 @@ extension Web3Error {
         self.init(.malformedResponse, "\(context): \(error)")
     }
 
-    init(_ error: SocketError, connectingTo endpoint: Endpoint) {
-        self.init(error.code == .invalidAddress ? .invalidEndpoint : .cannotConnect, "\(endpoint): \(error.message)")
+    init(_ error: SocketError, connectingTo endpoint: Endpoint, through proxy: Proxy? = nil) {
+        let code: Code =
+            switch error.code {
+            case .invalidAddress: .invalidEndpoint
+            // As likely a server that restarts as one that does not speak TLS: later it may work.
+            case .tls(.cut): .cannotConnect
+            case .tls(let failure): failure.isAboutPeerCertificate ? .certificateRejected : .tlsFailed
+            default: .cannotConnect
+            }
+        let way = proxy.map { " through the proxy \($0)" } ?? ""
+        self.init(code, "\(endpoint)\(way): \(error.message)")
+        self.isPermanent = error.code == .loopIsShutDown
+        if case .tls(let failure) = error.code { self.isPermanent = !failure.mayPass }
     }
 
     init(_ refusal: UpgradeRefusal, from endpoint: Endpoint) {
-        self.init(.upgradeRefused, "\(endpoint) answered \(endpoint.redacting(refusal.message))")
+        let advice = refusal.advice.map { "; \($0)" } ?? ""
+        self.init(.upgradeRefused, "\(endpoint) answered \(refusal.message)\(advice)")
         self.httpStatus = refusal.status
         self.retryAfter = refusal.retryAfterSeconds.map { .seconds(min($0, 86_400)) }
     }
 
-    init(_ error: HandshakeError, from endpoint: Endpoint) {
+    init(_ refusal: UpgradeRefusal, of proxy: Proxy?, to endpoint: Endpoint) {
+        let advice = refusal.proxyAdvice.map { "; \($0)" } ?? ""
+        let name = proxy.map { " \($0)" } ?? ""
+        self.init(
+            .proxyRefused,
+            "the proxy\(name) refused to connect to \(endpoint): \(refusal.message)\(advice)"
+        )
+        self.httpStatus = refusal.status
+        self.retryAfter = refusal.retryAfterSeconds.map { .seconds(min($0, 86_400)) }
+    }
+
+    init(_ error: HandshakeError, from endpoint: Endpoint, through proxy: Proxy? = nil) {
         let code: Code =
             switch error.code {
             case .invalidRequest: .invalidArgument
@@ -130,6 +165,7 @@ extension Web3Error {
             case .endOfStream: .cannotConnect
             default: .protocolViolation
             }
-        self.init(code, "\(endpoint): \(error.message)")
+        let way = proxy.map { " through the proxy \($0)" } ?? ""
+        self.init(code, "\(endpoint)\(way): \(error.message)")
     }
 }

@@ -1,4 +1,4 @@
-/// The command line of the bench clients: `--url URL --mode MODE --count N --kind heads|logs [--subs K]
+/// The command line of the bench clients: `--url URL --mode MODE --count N --kind heads|logs [--subs K] [--consumers C]
 /// [--limit SECONDS] [--executor loop|default]`.
 struct BenchOptions: Sendable {
     enum Mode: String, CaseIterable, Sendable {
@@ -36,6 +36,8 @@ struct BenchOptions: Sendable {
     var count = 1000
     var kind = Kind.logs
     var subs = 1
+    /// How many of the subscriptions are read, the last ones; the others are held.
+    var consumers = Int.max
     /// Seconds after which it gives up.
     var limit = 60.0
     var executor = Executor.loop
@@ -46,7 +48,7 @@ struct BenchOptions: Sendable {
 
     static let usage = """
         usage: HeadstreamBench --url URL [--mode MODE] [--count N] [--kind heads|logs] [--subs K]
-                               [--limit SECONDS] [--executor loop|default]
+                               [--consumers C] [--limit SECONDS] [--executor loop|default]
         modes: \(Mode.allCases.map(\.rawValue).joined(separator: " "))
         """
 
@@ -72,6 +74,7 @@ struct BenchOptions: Sendable {
             case "--count": self.count = try number(value, name)
             case "--kind": self.kind = try choice(value, name)
             case "--subs": self.subs = try number(value, name)
+            case "--consumers": self.consumers = try number(value, name)
             case "--executor": self.executor = try choice(value, name)
             case "--opt": break
             case "--limit":

@@ -100,6 +100,18 @@ final class BenchRun: Sendable {
         fflush(nil)
     }
 
+    /// The process's resident memory, in bytes.
+    static func memory() -> Int {
+        guard let file = fopen("/proc/self/statm", "re") else { return 0 }
+        defer { fclose(file) }
+        var (size, resident) = (0, 0)
+        return withUnsafeMutablePointer(to: &size) { size in
+            withUnsafeMutablePointer(to: &resident) { resident in
+                withVaList([size, resident]) { vfscanf(file, "%ld %ld", $0) }
+            }
+        } == 2 ? resident * Int(getpagesize()) : 0
+    }
+
     /// The process's peak of resident memory, in MB.
     private static func peakMemory() -> Double {
         var usage = rusage()

@@ -74,7 +74,11 @@ struct HeadstreamBench {
     // MARK: Streams
 
     private func readAll(_ web3: Web3) async throws {
-        let (count, subs) = (self.options.count, self.options.subs)
+        let subs = min(self.options.subs, self.options.consumers)
+        let held = try await self.holdOthers(web3, self.options.subs - subs)
+        defer { withExtendedLifetime(held) {} }
+        if self.isSlow { return try await self.readBesideRequests(web3) }
+        let count = self.options.count
         guard subs > 1 else { return try await self.read(web3, count: count) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<subs {
@@ -82,6 +86,57 @@ struct HeadstreamBench {
                 group.addTask { try await self.read(web3, count: share) }
             }
             try await group.waitForAll()
+        }
+    }
+
+    /// Subscriptions that nobody reads, and what memory each takes.
+    private func holdOthers(_ web3: Web3, _ count: Int) async throws -> [[Subscription<Log>]] {
+        guard count > 0 else { return [] }
+        let before = BenchRun.memory()
+        let workers = 50
+        let held = try await withThrowingTaskGroup(of: [Subscription<Log>].self) { group in
+            for index in 0..<workers {
+                group.addTask {
+                    var held: [Subscription<Log>] = []
+                    for _ in 0..<count / workers + (index < count % workers ? 1 : 0) {
+                        held.append(try await web3.eth.subscribe(.logs()))
+                    }
+                    return held
+                }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        self.run.add("bytes_per_subscription", .number(JSONNumber((BenchRun.memory() - before) / count)))
+        self.run.begin()
+        return held
+    }
+
+    /// The slow consumer, and a request ten times a second beside it.
+    private func readBesideRequests(_ web3: Web3) async throws {
+        try await withThrowingTaskGroup(of: [UInt64].self) { group in
+            group.addTask {
+                var latencies: [UInt64] = []
+                while !Task.isCancelled {
+                    let began = BenchRun.now()
+                    guard (try? await web3.eth.blockNumber()) != nil else { break }
+                    latencies.append(BenchRun.now() - began)
+                    guard (try? await EventLoop.shared.sleep(for: .milliseconds(100))) != nil else { break }
+                }
+                return latencies
+            }
+            do {
+                try await self.read(web3, count: self.options.count)
+            } catch {
+                group.cancelAll()
+                throw error
+            }
+            group.cancelAll()
+            let sorted = try await group.next()?.sorted() ?? []
+            guard !sorted.isEmpty else { return }
+            let share = { (part: Double) -> JSONValue in
+                .number(JSONNumber(sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))] / 1000))
+            }
+            self.run.add("request_us", ["p50": share(0.5), "p99": share(0.99), "max": share(1)])
         }
     }
 
@@ -155,7 +210,7 @@ struct HeadstreamBench {
                 } else {
                     usleep(5000)
                 }
-            case .lagged(let lost):
+            case .lagged(let lost, _):
                 accounted += lost
                 self.run.lost.add(lost, ordering: .relaxed)
             default:

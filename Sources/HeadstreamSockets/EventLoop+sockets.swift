@@ -13,11 +13,12 @@ extension EventLoop {
 
     package func listen(
         on address: SocketAddress,
+        tls: TLSServer?,
         accept: @escaping (any Channel) -> any ChannelDelegate
     ) throws(SocketError) -> any Listener {
         assert(self.isCurrent)
         if self.isStopping { throw self.startError ?? .shutDown }
-        return try SocketListener(loop: self, address: address, accept: accept)
+        return try SocketListener(loop: self, address: address, tls: tls, accept: accept)
     }
 
     package func fillRandom(_ bytes: UnsafeMutableRawBufferPointer) {
@@ -32,6 +33,22 @@ extension EventLoop {
         let paused = self.pausedListeners
         self.pausedListeners = []
         for listener in paused { listener.resume() }
+    }
+
+    /// Whether a step of a TLS handshake may be taken in this turn; else it is the next turn's. A step costs up to a
+    /// millisecond, and connections that stand are not to wait for many.
+    func takeHandshakeStep() -> Bool {
+        guard self.handshakeSteps < Self.handshakeStepsPerTurn else { return false }
+        self.handshakeSteps += 1
+        return true
+    }
+
+    /// Where ciphertext passes; made at the first need.
+    var tlsStream: TLSStream {
+        if let stream = self.madeTLSStream { return stream }
+        let stream = TLSStream()
+        self.madeTLSStream = stream
+        return stream
     }
 
     /// Channels that have something to read, or to be told, without epoll's word.

@@ -28,6 +28,8 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     static let readBufferSize = 256 * 1024
     /// Initialised bytes behind what a delegate is given.
     static let padding = 64
+    /// Steps of TLS handshakes taken in a turn.
+    static let handshakeStepsPerTurn = 4
     /// Rounds of turn-end bodies that add turn-end bodies; what is left waits for the next turn.
     private static let turnEndRounds = 16
     /// Turns in which a stopping loop runs jobs that make jobs.
@@ -73,6 +75,9 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     /// Write buffer that no channel uses now.
     var spareWriteBuffer: WriteBuffer?
     var random = RandomPool()
+    /// Steps of TLS handshakes taken in this turn.
+    var handshakeSteps = 0
+    var madeTLSStream: TLSStream?
     let resolver = NameResolver()
 
     private static let sharedLoop = Locked<EventLoop?>(nil)
@@ -303,6 +308,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         while true {
             let count = self.isPollDue(blocking) ? poller.wait(blocking: blocking) : 0
             self.counters.turns += 1
+            self.handshakeSteps = 0
             if blocking { self.counters.wakeUps += 1 }
             for index in 0..<count {
                 guard let event = poller.event(index) else { continue }

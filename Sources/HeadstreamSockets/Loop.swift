@@ -87,10 +87,24 @@ package protocol Loop: SerialExecutor {
     /// Begins to listen and calls `accept` for each connection that arrives; the channel is already open, so its delegate
     /// is not told ``ChannelDelegate/channelOpened(_:)``.
     /// Throws where the address cannot be listened on. On the loop.
+    ///
+    /// - Parameter tls: the server's side of TLS, with which every connection begins. What a delegate writes meanwhile
+    ///   waits; it is told ``ChannelDelegate/channelSecured(_:)``.
     func listen(
         on address: SocketAddress,
+        tls: TLSServer?,
         accept: @escaping (any Channel) -> any ChannelDelegate
     ) throws(SocketError) -> any Listener
+}
+
+extension Loop {
+    /// Listens without TLS.
+    package func listen(
+        on address: SocketAddress,
+        accept: @escaping (any Channel) -> any ChannelDelegate
+    ) throws(SocketError) -> any Listener {
+        try self.listen(on: address, tls: nil, accept: accept)
+    }
 }
 
 /// A byte stream in both directions: a TCP or Unix socket, or one end of an in-memory pair.
@@ -112,6 +126,12 @@ package protocol Channel: AnyObject, Sendable {
     /// What this end and the other are called, for error messages: `127.0.0.1:8545`, `/run/geth.ipc`.
     var remoteName: String { get }
 
+    /// Goes over to TLS as a client, on a channel that is open. What was written before goes out as it is; what is
+    /// written from now on, protected. The delegate is told ``ChannelDelegate/channelSecured(_:)``, or how it failed, with
+    /// ``SocketError/Code-swift.enum/tls(_:)``; never inside this call. Once only, and with no byte left unread: a
+    /// delegate that calls this while it is given bytes must be done with all of them.
+    func startTLS(_ client: TLSClient)
+
     /// Half-closes: what is queued goes out, then the peer reads the end of the stream.
     func finishWriting()
 
@@ -124,6 +144,10 @@ package protocol Channel: AnyObject, Sendable {
 package protocol ChannelDelegate: AnyObject {
     /// The connection stands.
     func channelOpened(_ channel: any Channel)
+
+    /// The handshake of TLS is done: what is read and written from now on is protected, and the server is who it should
+    /// be.
+    func channelSecured(_ channel: any Channel)
 
     /// Bytes arrived: what the delegate left of the last call, and what was read since, in one piece.
     ///
@@ -142,7 +166,8 @@ package protocol ChannelDelegate: AnyObject {
 
 /// Why a channel ended.
 package enum ChannelEnd: Error, Sendable, Hashable {
-    /// The peer finished writing (orderly end of stream).
+    /// The peer finished writing. Over TLS too it need not have said so (an end without close_notify): who must know
+    /// whether everything came knows it from what came.
     case endOfStream
     /// The system refused, or the connection broke.
     case failed(SocketError)

@@ -2,12 +2,12 @@ internal import Glibc
 
 /// A TCP or Unix socket on a loop.
 ///
-/// The two places that touch the bytes of the descriptor are ``receive(into:count:)`` and ``transmit()``; TLS is to stand
-/// there, between the socket and what is above.
+/// The two places that touch the bytes of the descriptor are ``receive(into:count:)`` and ``transmit()``; TLS stands there,
+/// between the socket and what is above (`SocketChannel+TLS.swift`).
 //
 // `@unchecked Sendable`: confined to its loop's thread, as `Channel` says; every entry point asserts it.
 final class SocketChannel: Channel, Pollable, @unchecked Sendable {
-    private enum State {
+    enum State {
         case connecting(ConnectAttempt)
         case open
         case closed
@@ -15,31 +15,33 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
 
     /// From here on an incomplete message is read behind its own beginning, in a buffer of the channel, instead of being
     /// copied into the loop's buffer at each read: so a large one costs linear time.
-    private static let largeTail = EventLoop.readBufferSize / 2
+    static let largeTail = EventLoop.readBufferSize / 2
     /// The longest incomplete message a channel keeps.
     static let tailLimit = 64 * 1024 * 1024
 
     let loop: EventLoop
     private(set) var remoteName: String
-    private var state = State.open
-    private var delegate: (any ChannelDelegate)?
-    private var descriptor: Int32 = -1
+    var state = State.open
+    var delegate: (any ChannelDelegate)?
+    var descriptor: Int32 = -1
     private var token: UInt64 = 0
     private var registered: Readiness = []
-    private var tail = TailBuffer()
-    private var isDelivering = false
+    var tail = TailBuffer()
+    var isDelivering = false
     /// The delegate paused in the middle of a call and left bytes: perhaps complete messages, so they are handed over
     /// again when reading goes on, without waiting for more.
-    private var tailAwaitsReading = false
-    private var output: WriteBuffer?
+    var tailAwaitsReading = false
+    var output: WriteBuffer?
     /// A write could not go out in full; epoll tells when there is room.
-    private var isBlocked = false
-    private var isFinishing = false
-    private var hasFinished = false
+    var isBlocked = false
+    var isFinishing = false
+    var hasFinished = false
     /// Writing failed. What the peer sent before is read first, then this is told.
-    private var writeFailure: SocketError?
+    var writeFailure: SocketError?
     private var isInFlushList = false
     private var isInReadList = false
+    /// What there is of TLS; nil on a channel without.
+    var tls: ChannelTLS?
 
     /// A channel that is being connected.
     init(loop: EventLoop, connectingTo address: SocketAddress, delegate: any ChannelDelegate) {
@@ -79,12 +81,14 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         didSet {
             assert(self.loop.isCurrent)
             guard self.isReading != oldValue, case .open = self.state else { return }
-            if self.isReading, self.tailAwaitsReading || self.writeFailure != nil { self.readInNextTurn() }
+            if self.isReading, self.tailAwaitsReading || self.writeFailure != nil || self.tls?.end != nil {
+                self.readInNextTurn()
+            }
             self.flushAtTurnEnd()
         }
     }
 
-    var queuedBytes: Int { self.output?.count ?? 0 }
+    var queuedBytes: Int { (self.output?.count ?? 0) + (self.tls?.unsentCount ?? 0) }
 
     func write(_ bytes: UnsafeRawBufferPointer) {
         assert(self.loop.isCurrent)
@@ -113,6 +117,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         assert(self.loop.isCurrent)
         if case .closed = self.state { return }
         if case .connecting(let attempt) = self.state { attempt.cancel() }
+        self.endTLS()
         self.state = .closed
         if self.descriptor >= 0 {
             self.loop.poller?.change(self.descriptor, from: self.registered, to: [], token: self.token)
@@ -164,7 +169,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
 
     // MARK: Reading
 
-    private func readInNextTurn() {
+    func readInNextTurn() {
         guard !self.isInReadList else { return }
         self.isInReadList = true
         self.loop.toRead.append(self)
@@ -182,6 +187,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     /// A read that came back short has emptied the socket: asking again would only cost a call, unless the end is known
     /// to wait behind the bytes (`untilEmpty`).
     private func read(untilEmpty: Bool) {
+        if let tls = self.tls { return self.read(tls, untilEmpty: untilEmpty) }
         var budget = EventLoop.bytesPerTurn
         var base = self.loop.readBuffer
         var capacity = EventLoop.readBufferSize
@@ -233,14 +239,14 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         if self.writeFailure != nil { self.readInNextTurn() }
     }
 
-    private func receive(into target: UnsafeMutableRawPointer, count: Int) -> Int {
+    func receive(into target: UnsafeMutableRawPointer, count: Int) -> Int {
         self.loop.counters.reads += 1
         return recv(self.descriptor, target, count, 0)
     }
 
     /// Hands the bytes over and moves what is left to the front, of the loop's buffer or, if it is much, of the
     /// channel's own. Returns whether reading goes on.
-    private func deliver(
+    func deliver(
         _ base: inout UnsafeMutableRawPointer,
         _ capacity: inout Int,
         _ filled: inout Int
@@ -256,6 +262,13 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
             return false
         }
         let rest = filled - consumed
+        if let tls = self.tls, !tls.isSecured {
+            // The delegate went over to TLS: what the socket holds is another's to read.
+            self.tail.release()
+            filled = 0
+            if rest > 0 { self.failForInjectedBytes(tls) }
+            return false
+        }
         let isOwn = base == self.tail.base
         if rest >= Self.largeTail {
             if !isOwn || consumed > 0 {
@@ -274,7 +287,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     }
 
     /// At the end of a turn's reading: the loop's buffer goes to the next socket.
-    private func keepTail(_ base: UnsafeMutableRawPointer, _ filled: Int) {
+    func keepTail(_ base: UnsafeMutableRawPointer, _ filled: Int) {
         guard case .open = self.state else { return }
         if base == self.tail.base {
             self.tail.count = filled
@@ -283,14 +296,14 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         }
     }
 
-    private func endForTail() {
+    func endForTail() {
         let message = "\(self.remoteName) sent \(Self.tailLimit) bytes of one incomplete message, the most that is kept"
         self.end(.failed(SocketError(.system, message: message)))
     }
 
     // MARK: Writing
 
-    private func flushAtTurnEnd() {
+    func flushAtTurnEnd() {
         guard !self.isInFlushList, case .open = self.state else { return }
         self.isInFlushList = true
         self.loop.toFlush.append(self)
@@ -308,12 +321,13 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
         self.isBlocked = false
         self.transmit()
         // The delegate is told before epoll is, because it may write again.
-        if !self.isBlocked, self.writeFailure == nil { self.delegate?.channelDrained(self) }
+        if !self.isBlocked, self.writeFailure == nil, self.queuedBytes == 0 { self.delegate?.channelDrained(self) }
         self.flushAtTurnEnd()
     }
 
     /// Sends until the queue is empty or the system takes no more, then half-closes if that was asked for.
-    private func transmit() {
+    func transmit() {
+        if let tls = self.tls { return self.transmit(tls) }
         while let output = self.output, output.count > 0 {
             let bytes = output.bytes
             self.loop.counters.writes += 1
@@ -340,14 +354,14 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     }
 
     /// Bytes that came before the failure are delivered before it is told; while the channel does not read, that waits.
-    private func writingFailed(_ code: Int32) {
+    func writingFailed(_ code: Int32) {
         self.writeFailure = .broken(self.remoteName, errno: code)
         self.isBlocked = false
         self.releaseOutput()
         if self.isReading { self.readInNextTurn() }
     }
 
-    private func releaseOutput() {
+    func releaseOutput() {
         guard let output = self.output else { return }
         self.output = nil
         output.removeAll()
@@ -360,7 +374,7 @@ final class SocketChannel: Channel, Pollable, @unchecked Sendable {
     /// a reset would wake the loop for ever.
     private func updateInterest() {
         var wanted: Readiness = []
-        if self.isReading { wanted.formUnion([.readable, .peerFinished]) }
+        if self.isReading, self.tls?.isWaitingForContext != true { wanted.formUnion([.readable, .peerFinished]) }
         if self.isBlocked { wanted.insert(.writable) }
         guard wanted != self.registered, let poller = self.loop.poller else { return }
         self.loop.counters.interestChanges += 1

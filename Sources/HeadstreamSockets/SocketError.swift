@@ -15,6 +15,8 @@ package struct SocketError: Error, Hashable, Sendable, CustomStringConvertible {
         case invalidAddress
         /// The address is taken, or may not be listened on.
         case cannotListen
+        /// TLS did not come about, or broke.
+        case tls(TLSFailure)
         /// The loop is shut down.
         case loopIsShutDown
         /// Anything else; `errno` tells.

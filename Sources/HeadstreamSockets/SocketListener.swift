@@ -11,6 +11,7 @@ final class SocketListener: Listener, Pollable, @unchecked Sendable {
 
     let address: SocketAddress
     private let loop: EventLoop
+    private let tls: TLSServer?
     private let accept: (any Channel) -> any ChannelDelegate
     private var descriptor: Int32
     private var token: UInt64 = 0
@@ -22,9 +23,11 @@ final class SocketListener: Listener, Pollable, @unchecked Sendable {
     init(
         loop: EventLoop,
         address: SocketAddress,
+        tls: TLSServer?,
         accept: @escaping (any Channel) -> any ChannelDelegate
     ) throws(SocketError) {
         self.loop = loop
+        self.tls = tls
         self.accept = accept
         switch address {
         case .unix(let path):
@@ -87,6 +90,7 @@ final class SocketListener: Listener, Pollable, @unchecked Sendable {
             if case .host = self.address { Descriptor.setTCPOptions(accepted) }
             let channel = SocketChannel(loop: self.loop, accepted: accepted, remoteName: self.name(of: accepted))
             channel.attach(self.accept(channel))
+            if let tls = self.tls { channel.startTLS(as: tls) }
         }
     }
 

@@ -26,13 +26,14 @@ EVERY = (LOOP, POOL, VALUES)
 class Measurement:
     """One column: a URL of the server, and what is looked at in the clients' lines."""
 
-    def __init__(self, name, mode, query="", rows=EVERY, unit="CPU µs", kind="logs", count=0, subs=1, field=None):
+    def __init__(self, name, mode, query="", rows=EVERY, unit="CPU µs", kind="logs", count=0, subs=1, field=None,
+                 consumers=None):
         self.name, self.mode, self.query, self.rows, self.unit = name, mode, query, rows, unit
-        self.kind, self.count, self.subs = kind, count, subs
+        self.kind, self.count, self.subs, self.consumers = kind, count, subs, consumers or subs
         self.field = field or (lambda line: line["cpu_us_per_msg"])
 
     def url(self, port, row):
-        query = f"kind={self.kind}&count={self.count}&subs={self.subs}{self.query}"
+        query = f"kind={self.kind}&count={self.count}&subs={self.subs}&active={self.consumers}{self.query}"
         return f"ws://127.0.0.1:{port}/{self.path}?{query}" + ("&close=1" if row == RAW else "")
 
     @property
@@ -58,6 +59,12 @@ def measurements(scale):
     ]
     return {
         "burst": burst,
+        "many": [
+            Measurement("logs on 1,000 of 100,000 subscriptions", "burst", rows=(LOOP, POOL), count=n(500_000), subs=100_000,
+                        consumers=1000),
+            Measurement("memory of an idle subscription", "burst", rows=(LOOP, POOL), unit="bytes", count=n(500_000),
+                        subs=100_000, consumers=1000, field=lambda l: l["bytes_per_subscription"]),
+        ],
         "request": [Measurement("a request, 100 in flight", "request", count=n(100_000))],
         "latency": rates,
         "idle": [
@@ -99,6 +106,8 @@ class Bench:
                 "--url", measurement.url(self.port, row), "--mode", measurement.mode, "--kind", measurement.kind,
                 "--count", str(measurement.count), "--subs", str(measurement.subs),
             ]
+            if measurement.consumers != measurement.subs:
+                command += ["--consumers", str(measurement.consumers)]
             try:
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180)
                 line = json.loads(done.stdout.splitlines()[-1])

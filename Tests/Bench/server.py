@@ -3,7 +3,8 @@
 
 The URL says what a connection gets; K subscriptions are awaited before the first notification, and take turns:
 
-  /burst?kind=logs|heads&count=N&subs=K     N notifications at full speed; close=1 ends the connection behind them
+  /burst?kind=logs|heads&count=N&subs=K     N notifications at full speed; close=1 ends the connection behind them;
+                                            active=A: only the last A of the subscriptions get any
   /rate?kind=…&count=N&subs=K&rate=R        R a second, each with its time in it
   /idle?interval=S                          a head at once, then one every S seconds
   /request?delay=MS                         only answers requests, each after so many milliseconds
@@ -11,7 +12,8 @@ The URL says what a connection gets; K subscriptions are awaited before the firs
 Every mode answers eth_subscribe, eth_unsubscribe and some reads, single and in batches. In rate mode the last eight
 bytes of a log's `data` and of a head's `extraData` are the time of sending (CLOCK_MONOTONIC, nanoseconds).
 `shape=` sets how notifications are written: geth (the default), anvil or hardhat (their order of keys), spaced (blanks
-behind commas and colons), mixed (another order in each message).
+behind commas and colons), mixed (another order in each message). With `ping=S` a ping goes out every S seconds, as a
+node's does, and with `tag=NAME` a line of statistics is printed when the connection ends.
 
 The first line of output is {"port": N}. Standard library only.
 """
@@ -139,6 +141,9 @@ class Connection(threading.Thread):
         self.generation = 0
         self.is_open = True
         self.streamer = None
+        self.began = time.monotonic()
+        self.sent, self.sent_all = 0, None
+        self.pings, self.pongs, self.slowest_pong, self.close_code = {}, 0, 0.0, None
 
     def run(self):
         try:
@@ -151,6 +156,15 @@ class Connection(threading.Thread):
                 self.is_open = False
                 self.changed.notify_all()
             self.sock.close()
+            if getattr(self, "tag", None):
+                print(json.dumps(self.statistics()), flush=True)
+
+    def statistics(self):
+        """What the node saw of this client; times in seconds, None for what never came."""
+        return {
+            "tag": self.tag, "sent": self.sent, "sent_all_s": self.sent_all, "pings": len(self.pings), "pongs": self.pongs,
+            "slowest_pong_s": round(self.slowest_pong, 4) if self.pongs else None, "close_code": self.close_code,
+        }
 
     def shake_hands(self):
         head = b""
@@ -172,11 +186,33 @@ class Connection(threading.Thread):
         self.shape = query.get("shape", "geth")
         self.count = int(query.get("count", 100_000))
         self.wanted = int(query.get("subs", 1))
+        self.active = int(query.get("active", self.wanted))
         self.rate = int(query.get("rate", 1000))
         self.interval = float(query.get("interval", 12))
         self.delay = float(query.get("delay", 0)) / 1000
         self.closes = query.get("close") == "1"
+        self.tag = query.get("tag")
+        if "ping" in query:
+            threading.Thread(target=self.stream, args=(lambda: self.send_pings(float(query["ping"])),), daemon=True).start()
         return rest
+
+    def send_pings(self, interval):
+        with self.changed:
+            while not self.changed.wait_for(lambda: not self.is_open, interval):
+                name = b"%d" % len(self.pings)
+                self.changed.release()
+                try:
+                    with self.writing:
+                        # From here on it is on its way; before, it waited behind this side's own writes.
+                        self.pings[name] = time.monotonic()
+                        self.sock.sendall(frame(name, PING))
+                finally:
+                    self.changed.acquire()
+
+    def received_pong(self, name):
+        if sent := self.pings.get(name):
+            self.pongs += 1
+            self.slowest_pong = max(self.slowest_pong, time.monotonic() - sent)
 
     def send(self, data):
         with self.writing:
@@ -193,9 +229,12 @@ class Connection(threading.Thread):
                 if opcode == PING:
                     answers.append(frame(payload, PONG))
                 elif opcode == CLOSE:
+                    self.close_code = int.from_bytes(payload[:2], "big") or None
                     answers.append(frame(payload, CLOSE))
                     closing = True
-                elif opcode != PONG:
+                elif opcode == PONG:
+                    self.received_pong(payload)
+                else:
                     answers.append(frame(self.answer(payload)))
             del buffer[:used]
             if answers:
@@ -272,7 +311,7 @@ class Connection(threading.Thread):
     def frames(self, least):
         """At least so many frames for the subscriptions in turn, and the generation they are for."""
         with self.changed:
-            subscriptions, generation = list(self.subscriptions), self.generation
+            subscriptions, generation = self.subscriptions[-self.active:], self.generation
         text = b'{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"%s","result":%s}}'
         if self.shape == "spaced":
             text = text.replace(b":", b": ").replace(b",", b", ")
@@ -304,8 +343,10 @@ class Connection(threading.Thread):
                         data, number = b"".join(frames[:left]), left
                     self.send(data)
                     left -= number
+                    self.sent += number
                     if left == 0 or not self.is_current(generation):
                         break
+        self.sent_all = round(time.monotonic() - self.began, 1)
         if self.closes:
             self.send(frame(struct.pack("!H", 1000), CLOSE))
             self.sock.shutdown(socket.SHUT_WR)

@@ -1,3 +1,4 @@
+import Headstream
 import HeadstreamTesting
 import Testing
 
@@ -270,6 +271,47 @@ struct CommandLineParserTests {
         #expect(replay[SharedOptions.speed] == .times(10))
         #expect(replay[ReplayCommand.strict])
         #expect(replay[ReplayCommand.file] == "a.io")
+    }
+
+    @Test("Headers, proxies and timeouts reach the client's configuration; their values are in no message")
+    func connection() throws {
+        func parse(_ words: String...) throws -> Configuration {
+            var configuration = Configuration()
+            if case .run(_, let arguments) = try CommandLineParser(root: RootCommand.declaration).parse(words) {
+                arguments.apply(to: &configuration)
+            }
+            return configuration
+        }
+        let full = try parse(
+            "heads",
+            "-H",
+            "Authorization: Bearer a:b",
+            "--header=X-Key:c",
+            "--header",
+            "X-Empty:",
+            "--proxy",
+            "http://user:pw@p:3128",
+            "--timeout",
+            "1.5"
+        )
+        #expect(full.headers.map(\.name) == ["Authorization", "X-Key", "X-Empty"])
+        #expect(full.headers.map(\.value) == ["Bearer a:b", "c", ""])
+        #expect(full.proxy == (try ProxyConfiguration("http://user:pw@p:3128")))
+        #expect(full.connectTimeout == .milliseconds(1500) && full.requestTimeout == .milliseconds(1500))
+        #expect(try parse("record", "--proxy", "none", "--timeout", "500ms").proxy == ProxyConfiguration.none)
+        let plain = try parse("call", "eth_blockNumber", "--timeout", "10")
+        #expect(plain.connectTimeout == .seconds(10) && plain.proxy == .environment && plain.headers.isEmpty)
+        for words in [
+            ["heads", "--header", "secret"], ["heads", "--header", ": secret"],
+            ["heads", "--proxy", "socks5://secret"],
+            ["heads", "--proxy", "https://u:secret@p"], ["heads", "--proxy", ""], ["logs", "--timeout", "0"],
+            ["logs", "--timeout", "-1"], ["logs", "--timeout", "soon"], ["logs", "--timeout", ""],
+        ] {
+            let error = #expect(throws: UsageError.self) {
+                try CommandLineParser(root: RootCommand.declaration).parse(words)
+            }
+            #expect(error?.description.contains("secret") == false)
+        }
     }
 
     @Test("No command line traps the parser")

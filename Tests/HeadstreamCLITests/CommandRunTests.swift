@@ -175,6 +175,14 @@ struct CommandRunTests {
             (["heads"], 64, "the node is missing"),
             (["heads", "--url", "https://user:secret@node.example"], 64, "HTTP cannot push"),
             (["heads", "--url", "/nowhere/node.ipc"], 69, "cannotConnect"),
+            (["heads", "--url", "../nowhere/node.ipc", "--timeout", "5"], 69, "cannotConnect"),
+            (
+                ["heads", "--url", "ws://node.example", "--proxy", "http://u:secret@127.0.0.1:1"], 69,
+                "the proxy 127.0.0.1:1"
+            ),
+            (["heads", "--url", "ws://node.example", "--proxy", "socks5://secret"], 64, "http://HOST:PORT"),
+            (["heads", "--url", "ws://127.0.0.1:1", "-H", "Host: secret"], 64, "belongs to the WebSocket handshake"),
+            (["heads", "--url", "ws://127.0.0.1:1", "-H", "secret"], 64, "a header such as"),
             (["heads", "--replay", "/nowhere/recording.io"], 66, "/nowhere/recording.io"),
             (["heads", "--replay", #filePath], 65, "\(#filePath):1"),
             (["logs", "--replay", BuiltCommand.mainnet], 70, "does not hold eth_subscribe"),
@@ -187,6 +195,19 @@ struct CommandRunTests {
             #expect(!result.errors.contains("secret"))
             #expect(result.output.isEmpty)
         }
+    }
+
+    @Test("The environment's proxy is asked, and --proxy none goes past it")
+    func proxies() async throws {
+        let environment = ["http_proxy": "http://u:secret@127.0.0.1:1"]
+        let words = ["heads", "--url", "ws://node.invalid"]
+        let asked = try await BuiltCommand.run(words, environment: environment)
+        #expect(asked.code == 69)
+        #expect(asked.errors.contains("through the proxy 127.0.0.1:1 (http_proxy)"), "\(asked.errors)")
+        #expect(!asked.errors.contains("secret"))
+        let direct = try await BuiltCommand.run(words + ["--proxy", "none"], environment: environment)
+        #expect(direct.code == 69)
+        #expect(direct.errors.contains("node.invalid was not resolved"), "\(direct.errors)")
     }
 
     @Test("A notification that cannot be read is told, and the others are printed all the same")

@@ -21,7 +21,7 @@ struct ArenaTests {
             switch random.below(20) {
             case 0..<9:
                 let bytes = (0..<random.below(random.below(8) == 0 ? 700 : 90)).map {
-                    UInt8(truncatingIfNeeded: $0 + step)
+                    UInt8(truncatingIfNeeded: $0 + step) | 0x80
                 }
                 let fits = used + Arena.size(ofRecord: bytes.count) <= limit
                 #expect(Self.append(bytes, to: &arena, limit: limit) == fits, "seed \(seed)")
@@ -30,7 +30,7 @@ struct ArenaTests {
                     used += Arena.size(ofRecord: bytes.count)
                 }
             case 9..<14:
-                let bytes = (0..<random.below(300)).map { UInt8(truncatingIfNeeded: $0 &* 7 + step) }
+                let bytes = (0..<random.below(300)).map { UInt8(truncatingIfNeeded: $0 &* 7 + step) | 0x80 }
                 let gone = arena.makeRoom(forRecord: bytes.count, limit: limit)
                 #expect((gone == nil) == (Arena.size(ofRecord: bytes.count) > limit), "seed \(seed)")
                 if let gone {

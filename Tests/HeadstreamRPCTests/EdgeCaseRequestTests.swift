@@ -10,7 +10,7 @@ struct EdgeCaseRequestTests {
         var actions = RequestProcessorActions()
         let outcomes = Outcomes()
         let id = processor.ids.take()
-        processor.submit(id, text: [], deadline: 9, waiter: outcomes.waiter("a"), actions: &actions)
+        processor.submit(id, text: [], now: 0, deadline: 9, waiter: outcomes.waiter("a"), actions: &actions)
         // Nothing was written yet, and the answer is already matched.
         withPadded("{\"id\":\(id.rawValue),\"result\":1}") { processor.received($0, now: 1, actions: &actions) }
         for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }

@@ -39,6 +39,7 @@ func withLoop(_ body: (EventLoop) async throws -> Void) async rethrows {
 final class Recorder: ChannelDelegate, @unchecked Sendable {
     let loop: EventLoop
     private(set) var isOpen = false
+    private(set) var isSecured = false
     private(set) var bytes: [UInt8] = []
     private(set) var calls = 0
     private(set) var drained = 0
@@ -48,6 +49,7 @@ final class Recorder: ChannelDelegate, @unchecked Sendable {
     /// Replaces what is done with bytes: returns how many are consumed.
     var onReceive: ((any Channel, UnsafeMutableRawBufferPointer) -> Int)?
     var onOpen: ((any Channel) -> Void)?
+    var onSecured: ((any Channel) -> Void)?
     var onDrained: ((any Channel) -> Void)?
     var onEnd: ((any Channel, ChannelEnd) -> Void)?
     private var waiters: [(condition: (Recorder) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
@@ -82,6 +84,12 @@ final class Recorder: ChannelDelegate, @unchecked Sendable {
     func channelOpened(_ channel: any Channel) {
         self.isOpen = true
         self.onOpen?(channel)
+        self.changed()
+    }
+
+    func channelSecured(_ channel: any Channel) {
+        self.isSecured = true
+        self.onSecured?(channel)
         self.changed()
     }
 

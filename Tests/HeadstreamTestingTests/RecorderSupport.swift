@@ -126,6 +126,8 @@ final class RawPeer: ChannelDelegate {
         return end
     }
 
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) { self.pump() }
 
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {

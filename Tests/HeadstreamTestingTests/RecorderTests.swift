@@ -198,12 +198,18 @@ struct RecorderTests {
         #expect(try file.events() == ["open", "close 1008 **************** is blocked"])
     }
 
+    private static func secrets(_ endpoint: Endpoint, headers: [(name: String, value: String)] = []) -> Secrets {
+        var configuration = Configuration()
+        configuration.headers = headers
+        return Secrets(of: endpoint, configuration, sparesWords: true)
+    }
+
     @Test("Words of a URL that are no secrets stay in messages")
     func words() throws {
-        let secrets = Secrets(of: "ws://node@host/ethereum-mainnet/rpc/v3", headers: [("Accept", "*/*")])
+        let secrets = Self.secrets("ws://node@host/ethereum-mainnet/rpc/v3", headers: [("Accept", "*/*")])
         let text = "ethereum-mainnet rpc v3 node */*"
         #expect(secrets.cleaned(text) == text)
-        let path = Secrets(of: "ws://host/0123456789abcdef0123456789abcdef", headers: [])
+        let path = Self.secrets("ws://host/0123456789abcdef0123456789abcdef")
         let token = "0123456789abcdef0123456789abcdef"
         #expect(path.cleaned("\(token)\(token) 0123") == String(repeating: "*", count: 64) + " 0123")
     }

@@ -28,6 +28,8 @@ private final class Peer: ChannelDelegate {
         return count
     }
 
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) { self.events.append("drained") }
 
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {

@@ -337,6 +337,8 @@ private final class Silent: ChannelDelegate {
 
     func channelOpened(_ channel: any Channel) {}
     func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int { bytes.count }
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) {}
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {}
 }

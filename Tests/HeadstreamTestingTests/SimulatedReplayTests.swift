@@ -28,6 +28,8 @@ private final class LineNode: ChannelDelegate {
         return end
     }
 
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) { self.pump() }
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {}
 
@@ -64,6 +66,8 @@ private final class LineClient: ChannelDelegate {
         self.lines += bytes[..<end].split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
         return end
     }
+
+    func channelSecured(_ channel: any Channel) {}
 
     func channelDrained(_ channel: any Channel) {}
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) { self.hasEnded = true }

@@ -83,35 +83,6 @@ struct ConnectTests {
     }
 
     @Test(
-        "A refusal is told with its status, the first bytes of its body, cleaned, and Retry-After",
-        arguments: [
-            (401, "Unauthorized", "", "invalid key"), (403, "Forbidden", "", "<html>\u{1b}[31mno</html>"),
-            (404, "Not Found", "", ""),
-            (429, "Too Many Requests", "Retry-After: 7\r\n", "daily request count exceeded"),
-            (302, "Found", "Location: https://elsewhere.example/\r\n", ""), (502, "Bad Gateway", "", "upstream"),
-        ]
-    )
-    func refusals(status: Int, reason: String, header: String, body: String) async throws {
-        let answer =
-            "HTTP/1.1 \(status) \(reason)\r\n\(header)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
-        for stage in Stage.webSockets {
-            try await stage.serve(upgrade: .refuse(answer)) { server, configuration in
-                let error = await failure {
-                    _ = try await Web3.connect(to: await server.endpoint, configuration: configuration)
-                }
-                #expect(error?.code == .upgradeRefused)
-                #expect(error?.httpStatus == status)
-                #expect(error?.retryAfter == (status == 429 ? .seconds(7) : nil))
-                #expect(error?.message.contains("\(status)") == true)
-                if body.allSatisfy({ $0.isLetter || $0 == " " }) {
-                    #expect(error?.message.contains(body) == (body.isEmpty ? error?.message.contains(body) : true))
-                }
-                #expect(error?.message.unicodeScalars.contains("\u{1b}") == false)
-            }
-        }
-    }
-
-    @Test(
         "Edge case 112: a header or path with a line break is refused before anything is sent",
         arguments: [
             ("X-Key", "a\r\nX-Evil: 1"), ("X\nEvil", "1"), ("X-Key", "a\0"), ("Host", "evil"), ("Upgrade", "h2c"),
@@ -168,6 +139,16 @@ struct ConnectTests {
                 for await code in group { #expect(code == .connectionClosed) }
             }
             await server.until { $0.ended == 1 }
+        }
+    }
+
+    @Test("Closed before it was opened, it connects no more", arguments: Stage.allCases)
+    func closedBeforeOpened(stage: Stage) async throws {
+        try await stage.serve { server, configuration in
+            let session = Session(to: await server.endpoint, configuration: configuration)
+            await session.connection.close()
+            #expect(await failure { try await session.connection.open() }?.code == .connectionClosed)
+            #expect(await server.log.connections == 0)
         }
     }
 

@@ -28,7 +28,7 @@ enum ReadmeSamples {
         for try await update in heads.updates {
             switch update {
             case .item(let head): print(head.number)
-            case .lagged(let count): print("\(count) heads were dropped here")
+            case .lagged(let count, _): print("\(count) heads were dropped here")
             default: break
             }
         }

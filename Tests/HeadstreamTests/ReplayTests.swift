@@ -15,9 +15,11 @@ struct ReplayTests {
         "mainnet-14000000-14000010",
     ]
 
-    @Test("The mainnet session's heads arrive typed, over WebSocket and IPC", arguments: [false, true])
-    func mainnetHeads(overIPC: Bool) async throws {
-        let transport: TestNode.Transport = overIPC ? .ipc() : .webSocket()
+    @Test(
+        "The mainnet session's heads arrive typed, over WebSocket, TLS and IPC",
+        arguments: [TestNode.Transport.webSocket(), .secureWebSocket(), .ipc()]
+    )
+    func mainnetHeads(transport: TestNode.Transport) async throws {
         try await withReplay(of: Fixture.path("sessions/mainnet-14000000-14000010.io"), on: transport) { web3, _ in
             var numbers: [UInt64] = []
             for try await head in web3.eth.newHeads() { numbers.append(head.number) }
@@ -42,7 +44,13 @@ struct ReplayTests {
             let loop = EventLoop(name: "replay")
             var configuration = Configuration()
             configuration.eventLoop = loop
-            try await Self.replay(path, connections, loop, configuration, stage == .ipc ? .ipc() : .webSocket())
+            var transport = stage == .ipc ? TestNode.Transport.ipc() : .webSocket()
+            if stage == .secureWebSocket {
+                let certificate = try Stage.certificate.get()
+                transport = .secureWebSocket(certificate: certificate)
+                configuration.tls.trustRoots = certificate.trustRoots
+            }
+            try await Self.replay(path, connections, loop, configuration, transport)
             await loop.shutdown()
         }
     }

@@ -74,7 +74,7 @@ struct StreamTests {
                 while received.last != range.upperBound, let update = try await iterator.next() {
                     switch update {
                     case .item(let item): received.append(item)
-                    case .lagged(let count): lagged += count
+                    case .lagged(let count, _): lagged += count
                     default: Issue.record("\(update)")
                     }
                 }
@@ -175,7 +175,7 @@ struct StreamTests {
 
     @Test(
         "Edge case 61: the end of the connection reaches the consumer behind a full buffer",
-        arguments: [BufferPolicy.fail, .dropOldest, .suspendReading]
+        arguments: [BufferPolicy.fail, .dropOldest, .dropNewest, .coalesce, .suspendReading]
     )
     func endBehindFullBuffer(policy: BufferPolicy) async throws {
         for stage in Stage.allCases {
@@ -190,9 +190,12 @@ struct StreamTests {
                 let error = await failure { for try await item in stream { items.append(item) } }
                 switch policy {
                 case .fail: #expect(error?.code == .consumerTooSlow)
-                case .dropOldest:
+                case .dropOldest, .coalesce:
                     #expect(error?.code == .connectionClosed)
                     #expect(items.last == 3000)
+                case .dropNewest:
+                    #expect(error?.code == .connectionClosed)
+                    #expect(items.count < 3000 && items == Array(1...max(1, items.count)))
                 case .suspendReading:
                     #expect(error?.code == .connectionClosed)
                     #expect(items == Array(1...3000))

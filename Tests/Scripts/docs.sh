@@ -8,6 +8,7 @@ swift build
 build=$(swift build --show-bin-path)
 triple=$(swiftc -print-target-info | sed -n 's/^ *"triple" *: *"\([^"]*\)".*/\1/p' | head -n 1)
 maps=(-Xcc -fmodule-map-file=Sources/CHeadstreamOpenSSL/module.modulemap)
+maps+=(-Xcc -fmodule-map-file=Sources/CHeadstreamZlib/module.modulemap)
 for map in "$build"/CHeadstream*.build/module.modulemap; do maps+=(-Xcc "-fmodule-map-file=$map"); done
 
 output=.build/docs

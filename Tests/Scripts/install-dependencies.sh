@@ -18,6 +18,7 @@ fi
 present() {
     case $1 in
         libssl-dev) pkg-config --atleast-version=3.0 openssl 2>/dev/null ;;
+        zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
         libsimdjson-dev) [[ -e /usr/include/simdjson.h || -e /usr/local/include/simdjson.h ]] ;;
         *) command -v "$1" >/dev/null ;;
     esac

@@ -45,3 +45,6 @@ long headstream_random(void *bytes, unsigned long count);
 
 /// Names a thread; `name` has at most 15 bytes.
 void headstream_name_thread(unsigned long thread, const char *name);
+
+/// The process's environment: `NAME=value`, ended by a null pointer; null if there is none.
+char **headstream_environment(void);

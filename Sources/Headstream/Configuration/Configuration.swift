@@ -10,8 +10,16 @@ public struct Configuration: Sendable {
     /// How long `close()` waits for the node's part of it. Default 5 s.
     public var closeTimeout: Duration = .seconds(5)
 
+    /// How a silent connection is kept open and a dead one noticed. Default: a ping every 20 s, over when no byte follows
+    /// one within 20 s.
+    public var keepalive = Keepalive.ping()
+    /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
+    public var proxy = ProxyConfiguration.environment
+
     /// The longest message a node may send, in bytes. Default 32 MiB, which is geth's own limit.
     public var maxMessageSize = 32 << 20
+    /// Whether messages may be compressed on the wire. Default ``Compression/off``.
+    public var compression = Compression.off
     /// How many bytes may wait to be written before requests fail with `.sendBufferFull`. Default 8 MiB.
     public var maxUnsentBytes = 8 << 20
     /// How many requests are on the wire at once; a batch counts its items. Default 100.
@@ -25,13 +33,31 @@ public struct Configuration: Sendable {
 
     /// How many bytes of notifications one subscription buffers for its consumer. Default 16 MiB.
     public var bufferLimit = 16 << 20
-    /// What happens when they are used up. Default `.fail`.
+    /// How many bytes of memory the buffers of all subscriptions take together. Default 128 MiB. When they are used up,
+    /// subscriptions of low ``BufferPriority`` give way, each as its policy has it.
+    public var maxBufferedBytes = 128 << 20
+    /// How many bytes may wait for one consumer before ``diagnostics`` gets a warning `slow consumer`; once, and again
+    /// when it had caught up in between. Default `nil`: no warning.
+    public var warnsAboveBufferedBytes: Int?
+    /// What happens when a subscription's buffer is used up. Default `.fail`.
     public var whenFull = BufferPolicy.fail
 
-    /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error.
+    /// What is done when the connection is lost. Default: it is made anew, and everything is subscribed again.
+    public var reconnect = ReconnectPolicy.automatic
+
+    /// Further headers of the WebSocket handshake. Values may be secret: they appear in no error, description or dump.
+    /// A line break or NUL in one is refused, and so are the handshake's own: `Host`, `Upgrade`, `Connection`,
+    /// `Sec-WebSocket-*`.
     public var headers: [(name: String, value: String)] = []
     /// The name in the handshake's `User-Agent` header.
     public var userAgent = "headstream/\(Web3.version)"
+
+    /// The environment's variables, by name, for what is set there: proxies, certificates to trust. Default: those of the
+    /// process.
+    public var environment = ProcessEnvironment.variables
+
+    /// Whom `wss://` trusts, and who this side says that it is. Default: what the system trusts, and nobody.
+    public var tls = TLSConfiguration()
 
     /// The loop that the connection lives on; the process's shared one by default.
     public var eventLoop: EventLoop {
@@ -54,6 +80,7 @@ public struct Configuration: Sendable {
         limits.maxInFlight = max(1, self.maxInFlight)
         limits.maxQueued = max(0, self.maxQueuedRequests)
         limits.orphanBytes = max(0, self.maxOrphanBytes)
+        if let threshold = self.warnsAboveBufferedBytes { limits.warningThreshold = max(0, threshold) }
         return limits
     }
 }

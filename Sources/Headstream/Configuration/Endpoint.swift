@@ -1,6 +1,9 @@
 import HeadstreamSockets
 
-/// Where a node listens: `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
+/// Where a node listens: `wss://host:port/path`, `ws://host:port/path`, `ipc:/path/to/geth.ipc`, or a path alone.
+///
+/// `wss` is WebSocket over TLS, by default on port 443: the server's certificate must be for the host, and trusted
+/// (``Configuration/tls``). Where TLS fails the connection fails; nothing falls back to `ws`, which protects nothing.
 ///
 /// A literal can be written where an endpoint is wanted; one that is wrong is told by `Web3.connect`. What a user or a
 /// configuration file gives goes through ``init(_:)-(String)``, which throws.
@@ -13,6 +16,8 @@ public struct Endpoint: Hashable, Sendable {
     }
 
     package let target: Target
+    /// Whether the connection is TLS (`wss`).
+    package let isSecure: Bool
 
     /// A Unix socket that a node speaks JSON-RPC on.
     ///
@@ -21,8 +26,13 @@ public struct Endpoint: Hashable, Sendable {
         Endpoint(target: .ipc(path: path))
     }
 
-    private init(target: Target) {
+    private init(target: Target, isSecure: Bool = false) {
         self.target = target
+        self.isSecure = isSecure
+    }
+
+    private static func isSecure(_ text: String) -> Bool {
+        text.prefix(4).lowercased() == "wss:"
     }
 
     /// Reads a URL or a path.
@@ -33,15 +43,22 @@ public struct Endpoint: Hashable, Sendable {
         let target = Self.parse(text)
         if case .invalid(let reason) = target { throw Web3Error(.invalidEndpoint, reason) }
         self.target = target
+        self.isSecure = Self.isSecure(text)
+    }
+
+    private static func mayHoldBlanks(_ text: String) -> Bool {
+        ["/", "./", "../", "ipc:"].contains(where: text.hasPrefix)
     }
 
     private static func parse(_ text: String) -> Target {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || text.hasPrefix("/") || text.hasPrefix("ipc:") else {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || Self.mayHoldBlanks(text) else {
             return .invalid(reason: "an endpoint must not hold blanks or control characters")
         }
-        if text.hasPrefix("/") || text.hasPrefix("@") || text.hasPrefix("./") { return .ipc(path: text) }
+        if ["/", "@", "./", "../"].contains(where: text.hasPrefix) { return .ipc(path: text) }
         guard let colon = text.firstIndex(of: ":") else {
-            return .invalid(reason: "an endpoint is ws://host:port/path, ipc:PATH or the path of a Unix socket")
+            return .invalid(
+                reason: "an endpoint is wss://host:port/path, ws://…, ipc:PATH or the path of a Unix socket"
+            )
         }
         let rest = text[text.index(after: colon)...]
         switch text[..<colon].lowercased() {
@@ -51,17 +68,17 @@ public struct Endpoint: Hashable, Sendable {
             let path = rest.hasPrefix("//") ? rest.dropFirst(2) : rest
             return path.isEmpty ? .invalid(reason: "the path of the Unix socket is empty") : .ipc(path: String(path))
         case "wss":
-            return .invalid(reason: "wss:// (TLS) is not supported yet; use ws:// or IPC")
+            return Self.parseAuthority(rest, defaultPort: 443)
         case "http", "https":
-            return .invalid(reason: "HTTP cannot push notifications; use the node's ws:// or IPC endpoint")
+            return .invalid(reason: "HTTP cannot push notifications; use the node's wss://, ws:// or IPC endpoint")
         default:
-            return .invalid(reason: "the scheme is unknown; an endpoint is ws://host:port/path or ipc:PATH")
+            return .invalid(reason: "the scheme is unknown; an endpoint is wss://host:port/path, ws://… or ipc:PATH")
         }
     }
 
     /// `//user:password@host:port/path?query` (RFC 3986 §3.2); a fragment is not sent.
-    private static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
-        guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws:") }
+    static func parseAuthority(_ text: Substring, defaultPort: UInt16) -> Target {
+        guard text.hasPrefix("//") else { return .invalid(reason: "two slashes and a host must follow ws: or wss:") }
         let text = text.dropFirst(2).prefix { $0 != "#" }
         let end = text.firstIndex { $0 == "/" || $0 == "?" } ?? text.endIndex
         var authority = text[..<end]
@@ -101,7 +118,7 @@ public struct Endpoint: Hashable, Sendable {
 
 extension Endpoint: ExpressibleByStringLiteral {
     public init(stringLiteral text: String) {
-        self.init(target: Self.parse(text))
+        self.init(target: Self.parse(text), isSecure: Self.isSecure(text))
     }
 }
 
@@ -109,7 +126,8 @@ extension Endpoint: CustomStringConvertible {
     /// The endpoint without credentials, path and query: providers put tokens into each of them.
     public var description: String {
         switch self.target {
-        case .webSocket(let host, let port, _, _): "ws://\(SocketAddress.host(host, port: port))"
+        case .webSocket(let host, let port, _, _):
+            "\(self.isSecure ? "wss" : "ws")://\(SocketAddress.host(host, port: port))"
         case .ipc(let path): "ipc:\(path)"
         case .invalid: "invalid endpoint"
         }
@@ -122,19 +140,9 @@ extension Endpoint: CustomReflectable {
 }
 
 extension Endpoint {
-    /// What a node may repeat of the endpoint and what no error is to show: credentials, path and query, whole and in
-    /// their parts; the longest first.
-    var secrets: [String] {
-        guard case .webSocket(_, _, let path, let userInfo) = self.target else { return [] }
-        // Short parts of a path are words (`ws`, `v1`, `mainnet`), which would make a text unreadable.
-        var found = path.split { "/?&=".contains($0) }.filter { $0.utf8.count >= 12 }
-        found += ([path[...]] + path.split(separator: "?")).filter { $0.utf8.count >= 8 }
-        if let userInfo { found += ([userInfo[...]] + userInfo.split(separator: ":")).filter { $0.utf8.count >= 4 } }
-        return found.sorted { ($1.utf8.count, $1) < ($0.utf8.count, $0) }.map(String.init)
-    }
-
-    /// A text of a node's without what this endpoint holds of secrets.
-    func redacting(_ text: String) -> String {
-        self.secrets.reduce(text) { $0.replacing($1, with: "***") }
+    /// What the URL of a WebSocket says; nil for IPC and for what is no endpoint.
+    func authority() -> (host: String, port: UInt16, isSecure: Bool, path: String, userInfo: String?)? {
+        guard case .webSocket(let host, let port, let path, let userInfo) = self.target else { return nil }
+        return (host, port, self.isSecure, path, userInfo)
     }
 }

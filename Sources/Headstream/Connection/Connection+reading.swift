@@ -47,7 +47,14 @@ extension Connection: ChannelDelegate {
     /// What was read; returns how much of it is done with.
     private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         var offset = 0
+        self.hasHeard = true
         self.pongsWentOut()
+        if case .tunnelling(var tunnel, let handshake) = self.phase {
+            let action = tunnel.received(UnsafeRawBufferPointer(bytes))
+            self.phase = .tunnelling(tunnel, handshake)
+            // Nothing follows the proxy's answer: the node does not speak first.
+            return self.tunnel(action)
+        }
         if case .upgrading(var handshake) = self.phase {
             let action = handshake.received(UnsafeRawBufferPointer(bytes))
             self.phase = .upgrading(handshake)
@@ -56,8 +63,8 @@ extension Connection: ChannelDelegate {
         switch self.phase {
         case .open: self.readMessages(bytes, at: &offset)
         case .closing: self.awaitClose(bytes, at: &offset)
-        case .upgrading: break
-        case .idle, .connecting, .ended: offset = bytes.count
+        case .tunnelling, .upgrading: break
+        case .idle, .connecting, .securing, .ended: offset = bytes.count
         }
         if self.wakesAtTurnEnd { self.publish() }
         self.metrics.bytesReceived &+= UInt64(offset)
@@ -103,8 +110,17 @@ extension Connection: ChannelDelegate {
         self.channel?.close()
         self.channel = nil
         switch (self.phase, reason) {
-        case (.connecting, .failed(let error)):
-            self.end(Web3Error(error, connectingTo: self.endpoint))
+        case (.connecting, .failed(let error)), (.securing, .failed(let error)):
+            self.end(Web3Error(error, connectingTo: self.endpoint, through: self.proxy))
+        case (.tunnelling(var tunnel, _), .endOfStream):
+            self.tunnel(tunnel.endOfStream())
+        case (.tunnelling(var tunnel, _), .failed(let error)):
+            let action = tunnel.endOfStream()
+            if case .refused = action {
+                self.tunnel(action)
+            } else {
+                self.end(Web3Error(error, connectingTo: self.endpoint, through: self.proxy))
+            }
         case (.upgrading(var handshake), .endOfStream):
             self.upgrade(handshake.endOfStream())
         case (.upgrading(var handshake), .failed(let error)):
@@ -113,15 +129,17 @@ extension Connection: ChannelDelegate {
             if case .refused = action {
                 self.upgrade(action)
             } else {
-                self.end(Web3Error(error, connectingTo: self.endpoint))
+                self.end(Web3Error(error, connectingTo: self.endpoint, through: self.proxy))
             }
         case (.open, .failed(let error)):
-            self.end(Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)"))
+            var told = Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)")
+            told.isPermanent = error.code == .loopIsShutDown
+            self.end(told)
         case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:
-            self.end(Web3Error(.connectionClosed, "the node closed the IPC connection"))
+            self.end(Web3Error(.connectionClosed, "\(self.endpoint): the node closed the IPC connection"))
         case (.open, .endOfStream), (.closing, _):
             self.follow(self.closing.endOfStream())
-        case (.idle, _), (.connecting, .endOfStream), (.ended, _):
+        case (.idle, _), (.connecting, .endOfStream), (.securing, .endOfStream), (.ended, _):
             self.end(Web3Error(.cannotConnect, "\(self.endpoint): the connection ended at once"))
         }
     }

@@ -7,37 +7,72 @@ extension Connection {
     /// Sends a request and returns its result's bytes.
     nonisolated func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
         await self.waiting(for: id) { connection, waiter in
+            let now = connection.loop.now
             connection.inbound.processor.submit(
                 id,
                 text: text,
-                deadline: connection.deadline(in: timeout),
+                now: now.nanoseconds,
+                deadline: now.advanced(by: timeout).nanoseconds,
                 waiter: waiter,
                 actions: &connection.actions
             )
         }
     }
 
-    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in `buffer`.
-    nonisolated func subscribe(
-        _ local: LocalSubscriptionID,
-        _ methods: SubscriptionMethods,
+    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
+    /// session keeps it.
+    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, timeout: Duration) async -> Waiter.Outcome {
+        let text = kept.request.text(for: id)
+        return await self.waiting(for: id) { connection, waiter in
+            let keeper = Waiter.callback { outcome in
+                if case .success = outcome { connection.owner.acknowledged(kept) }
+                waiter.resume(with: outcome)
+            }
+            connection.subscribe(kept, id: id, text: text, timeout: timeout, waiter: keeper)
+        }
+    }
+
+    /// Makes a subscription anew that had another connection before.
+    func subscribe(_ kept: KeptSubscription, _ body: @escaping @Sendable (Waiter.Outcome) -> Void) {
+        let id = self.inbound.processor.ids.take(kind: self.inbound.processor.ids.kind(of: kept.methods))
+        let timeout = self.configuration.requestTimeout
+        self.subscribe(kept, id: id, text: kept.request.text(for: id), timeout: timeout, waiter: .callback(body))
+        self.perform()
+    }
+
+    private func subscribe(
+        _ kept: KeptSubscription,
         id: RequestID,
         text: [UInt8],
-        buffer: SubscriptionBuffer,
-        timeout: Duration
-    ) async -> Waiter.Outcome {
-        await self.waiting(for: id) { connection, waiter in
-            connection.inbound.processor.subscribe(
-                local,
-                methods,
-                id: id,
-                text: text,
-                buffer: buffer,
-                deadline: connection.deadline(in: timeout),
-                waiter: waiter,
-                actions: &connection.actions
-            )
-        }
+        timeout: Duration,
+        waiter: Waiter
+    ) {
+        let now = self.loop.now
+        self.inbound.processor.subscribe(
+            kept.local,
+            kept.methods,
+            id: id,
+            text: text,
+            buffer: kept.buffer,
+            now: now.nanoseconds,
+            deadline: now.advanced(by: timeout).nanoseconds,
+            waiter: waiter,
+            actions: &self.actions
+        )
+    }
+
+    /// Makes a request of the session's own.
+    func submit(_ id: RequestID, text: [UInt8], waiter: Waiter) {
+        let now = self.loop.now
+        self.inbound.processor.submit(
+            id,
+            text: text,
+            now: now.nanoseconds,
+            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
+            waiter: waiter,
+            actions: &self.actions
+        )
+        self.perform()
     }
 
     /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
@@ -84,6 +119,7 @@ extension Connection {
                         return continuation.resume(returning: Array(repeating: outcome, count: total))
                     }
                     let collector = BatchCollector(count: total, continuation: continuation)
+                    let now = connection.loop.now
                     var index = 0
                     for message in messages {
                         let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
@@ -91,7 +127,8 @@ extension Connection {
                         connection.inbound.processor.submitBatch(
                             message.first,
                             text: message.text,
-                            deadline: connection.deadline(in: timeout),
+                            now: now.nanoseconds,
+                            deadline: now.advanced(by: timeout).nanoseconds,
                             waiters: waiters,
                             actions: &connection.actions
                         )
@@ -156,7 +193,7 @@ extension Connection {
     /// A consumer for which reading was suspended has caught up; from any thread.
     nonisolated func consumerDrained() {
         self.enqueue { connection in
-            if connection.inbound.processor.mayResumeReading() { connection.channel?.isReading = true }
+            if connection.inbound.processor.mayResumeReading() { connection.readOn() }
         }
     }
 
@@ -167,11 +204,9 @@ extension Connection {
         metrics.requestsWaiting = self.inbound.processor.waitingCount
         metrics.subscriptions = self.inbound.processor.subscriptionCount
         metrics.bytesUnsent = self.channel?.queuedBytes ?? 0
+        metrics.bufferMemory = self.inbound.processor.limits.bufferBudget.used
+        metrics.streams = self.inbound.processor.subscriptionStatistics.map { StreamMetrics($0) }
         return metrics
-    }
-
-    private func deadline(in timeout: Duration) -> UInt64 {
-        self.loop.now.advanced(by: timeout).nanoseconds
     }
 
     // MARK: What the processor asks for
@@ -185,9 +220,10 @@ extension Connection {
             for message in actions.messages { self.send(message) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
+            if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions) }
             for notice in actions.notices { self.report(notice) }
             if actions.suspendsReading { self.channel?.isReading = false }
-            if actions.resumesReading { self.channel?.isReading = true }
+            if actions.resumesReading { self.readOn() }
         }
         self.scheduleRequestDeadline()
     }
@@ -242,21 +278,29 @@ extension Connection {
         guard let diagnostics = self.configuration.diagnostics else { return }
         switch notice {
         case .malformedMessage(let reason):
-            let metadata = ["reason": CleanText.line(reason)]
+            let metadata = ["reason": self.secrets.redacting(CleanText.line(reason))]
             diagnostics(Diagnostic(level: .warning, message: "malformed message", metadata: metadata))
         case .unattributedError(let error):
-            let metadata = ["code": "\(error.code)", "text": CleanText.line(error.message)]
+            let metadata = ["code": "\(error.code)", "text": self.secrets.redacting(CleanText.line(error.message))]
             diagnostics(Diagnostic(level: .warning, message: "error for no request", metadata: metadata))
         case .unknownResponse(let id):
             let metadata = ["id": id.map { "\($0)" } ?? "none"]
             diagnostics(Diagnostic(level: .debug, message: "response to no request", metadata: metadata))
+        case .slowConsumer(let local, let kind, let bytes, let limit):
+            let metadata = [
+                "subscription": "\(local.rawValue)", "kind": kind, "bytes": "\(bytes)", "limit": "\(limit)",
+            ]
+            diagnostics(Diagnostic(level: .warning, message: "slow consumer", metadata: metadata))
         }
     }
 
     // MARK: Writing
 
     private func send(_ message: RequestProcessorActions.Message) {
-        guard let channel = self.channel, case .open = self.phase else { return }
+        guard let channel = self.channel, case .open = self.phase else {
+            let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
+            return self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
+        }
         let limit = self.configuration.maxUnsentBytes
         guard channel.queuedBytes + message.text.count <= limit else {
             let text =
@@ -276,9 +320,24 @@ extension Connection {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(0x0A)
         } else {
+            if opcode == .text, payload.count >= self.configuration.compression.threshold, self.writeCompressed(payload)
+            {
+                return
+            }
             FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.writeOutbound()
+    }
+
+    /// Writes a message compressed, where that was agreed on and makes it smaller.
+    private func writeCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
+        guard self.deflater?.compress(payload, to: &self.compressed) == true else { return false }
+        let mask = self.newMask()
+        self.compressed.withUnsafeBytes {
+            FrameWriter.append(.text, payload: $0, mask: mask, isCompressed: true, to: &self.outbound)
+        }
+        self.writeOutbound()
+        return true
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {

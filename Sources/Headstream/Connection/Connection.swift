@@ -14,8 +14,12 @@ actor Connection {
     /// Where it stands.
     enum Phase {
         case idle
-        /// Until the socket stands; then, with WebSocket, the handshake is sent.
-        case connecting(ClientHandshake?)
+        /// Until the socket stands; then a proxy is asked for a tunnel, or with WebSocket the handshake is sent.
+        case connecting(ProxyTunnel?, ClientHandshake?)
+        /// Until the proxy has opened the tunnel.
+        case tunnelling(ProxyTunnel, ClientHandshake)
+        /// With `wss`, until the TLS handshake is done.
+        case securing(ClientHandshake)
         /// Until the 101.
         case upgrading(ClientHandshake)
         case open
@@ -27,6 +31,11 @@ actor Connection {
     nonisolated let loop: any Loop
     nonisolated let endpoint: Endpoint
     nonisolated let configuration: Configuration
+    /// The session it belongs to.
+    nonisolated let owner: ConnectionOwner
+    nonisolated let ids: RequestIDs
+    /// What no error or diagnostic is to show, even where the node quotes it.
+    nonisolated let secrets: Secrets
     /// Why the connection ended; read from any thread by those whose requests or streams it ended.
     nonisolated let ending = Locked<Web3Error?>(nil)
 
@@ -40,9 +49,17 @@ actor Connection {
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
     var outbound: [UInt8] = []
+    /// Where compression was agreed on, what compresses requests, and the last one compressed.
+    var deflater: Deflater?
+    var compressed: [UInt8] = []
     var metrics = Metrics()
     /// The one callback for all requests' timeouts, and what it is set to.
     var requestDeadline: (id: DeadlineID, instant: UInt64)?
+    /// Nil until the connection is open, and where it is not wanted.
+    var keepalive: KeepaliveStateMachine?
+    var keepaliveDeadline: DeadlineID?
+    /// Whether anything was read since the keepalive looked last: all that it costs a read.
+    var hasHeard = false
     /// Consumers with something new to read, to be resumed at this turn's end.
     var wakes: [CheckedContinuation<Void, Never>] = []
     var wakesAtTurnEnd = false
@@ -53,18 +70,33 @@ actor Connection {
     private var closers: [CheckedContinuation<Void, Never>] = []
     /// For connecting, and later for closing.
     private var phaseDeadline: DeadlineID?
+    /// The proxy on the way, for messages.
+    private(set) var proxy: Proxy?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
-    init(to endpoint: Endpoint, configuration: Configuration, loop: any Loop, ids: RequestIDs) {
+    init(
+        to endpoint: Endpoint,
+        configuration: Configuration,
+        loop: any Loop,
+        ids: RequestIDs,
+        bufferBudget: BufferBudget,
+        owner: ConnectionOwner
+    ) {
+        self.owner = owner
+        var limits = configuration.limits
+        limits.bufferBudget = bufferBudget
         self.loop = loop
         self.endpoint = endpoint
         self.configuration = configuration
+        self.ids = ids
+        self.secrets = Secrets(of: endpoint, configuration)
         self.inbound = InboundPath(
             framing: endpoint.isIPC ? .ipc : .webSocket,
             maxMessageSize: configuration.maxMessageSize,
-            processor: RequestProcessor(limits: configuration.limits, ids: ids, seed: 0)
+            processor: RequestProcessor(limits: limits, ids: ids, seed: 0)
         )
+        self.inbound.processor.hold()
     }
 
     /// Runs `body` on the loop soon, from any thread.
@@ -78,6 +110,11 @@ actor Connection {
     func open() async throws(Web3Error) {
         let result: Result<Void, Web3Error> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                // Closed before it was opened: it lives once.
+                guard case .idle = self.phase else {
+                    let error = self.ending.withLock { $0 } ?? Web3Error(.misuse, "a connection is opened once")
+                    return continuation.resume(returning: .failure(error))
+                }
                 self.opening = continuation
                 if Task.isCancelled {
                     self.end(Web3Error(.cancelled, "cancelled while connecting"))
@@ -93,32 +130,54 @@ actor Connection {
         try result.get()
     }
 
+    /// Begins to connect without anybody waiting for it: the owner is told how it ends.
+    func begin() {
+        self.connect()
+    }
+
     private func connect() {
         if case .invalid(let reason) = self.endpoint.target { return self.end(Web3Error(.invalidEndpoint, reason)) }
-        let address: SocketAddress
-        let handshake: ClientHandshake?
+        let dialling: Dialling
         do throws(HandshakeError) {
-            (address, handshake) = try self.endpoint.dialling(with: self.configuration) { self.loop.fillRandom($0) }
+            dialling = try self.endpoint.dialling(with: self.configuration) { self.loop.fillRandom($0) }
         } catch {
             return self.end(Web3Error(error, from: self.endpoint))
         }
         var seed: UInt64 = 0
         withUnsafeMutableBytes(of: &seed) { self.loop.fillRandom($0) }
         self.inbound.processor.reseed(seed)
-        self.phase = .connecting(handshake)
+        self.proxy = dialling.proxy
+        self.phase = .connecting(dialling.tunnel, dialling.handshake)
         self.setPhaseDeadline(in: self.configuration.connectTimeout) { $0.openingTimedOut() }
-        self.channel = self.loop.connect(to: address, delegate: self)
+        self.channel = self.loop.connect(to: dialling.address, delegate: self)
     }
 
-    /// The socket stands.
+    /// The socket stands, at the node or at the proxy in front of it.
     func socketOpened(_ channel: any Channel) {
-        guard case .connecting(let handshake) = self.phase else { return }
-        if let handshake {
-            self.phase = .upgrading(handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
+        guard case .connecting(let tunnel, let handshake) = self.phase else { return }
+        guard let handshake else { return self.established() }
+        if let tunnel {
+            self.phase = .tunnelling(tunnel, handshake)
+            tunnel.request.withUnsafeBytes { channel.write($0) }
         } else {
-            self.established()
+            self.beginUpgrade(channel, handshake)
         }
+    }
+
+    /// The proxy says what follows; returns how many bytes were its own.
+    @discardableResult
+    func tunnel(_ action: ProxyTunnel.Action) -> Int {
+        switch action {
+        case .needMore: return 0
+        case .established(let consumed):
+            if case .tunnelling(_, let handshake) = self.phase, let channel = self.channel {
+                self.beginUpgrade(channel, handshake)
+            }
+            return consumed
+        case .refused(let refusal): self.end(Web3Error(refusal, of: self.proxy, to: self.endpoint))
+        case .failed(let error): self.end(Web3Error(error, from: self.endpoint, through: self.proxy))
+        }
+        return 0
     }
 
     /// The handshake says what follows; returns how many bytes it took.
@@ -127,6 +186,10 @@ actor Connection {
         switch action {
         case .needMore: return 0
         case .accepted(let consumed):
+            if case .upgrading(let handshake) = self.phase, let agreement = handshake.compression {
+                self.inbound.agreed(on: agreement)
+                self.deflater = Deflater(agreement)
+            }
             self.established()
             return consumed
         case .refused(let refusal): self.end(Web3Error(refusal, from: self.endpoint))
@@ -138,16 +201,25 @@ actor Connection {
     private func established() {
         self.clearPhaseDeadline()
         self.phase = .open
+        self.inbound.processor.opened(&self.actions)
+        self.owner.established(self)
+        self.perform()
+        self.startKeepalive()
         self.opening?.resume(returning: .success(()))
         self.opening = nil
     }
 
     private func openingTimedOut() {
-        if case .upgrading(var handshake) = self.phase {
+        switch self.phase {
+        case .upgrading(var handshake):
             self.upgrade(handshake.deadlineReached())
-        } else {
+        case .tunnelling(var tunnel, _):
+            self.tunnel(tunnel.deadlineReached())
+        default:
             let limit = self.configuration.connectTimeout
-            self.end(Web3Error(.timedOut, "\(self.endpoint): no connection within \(limit)"))
+            let way = self.proxy.map { " to the proxy \($0)" } ?? ""
+            let what = if case .securing = self.phase { "TLS handshake" } else { "connection\(way)" }
+            self.end(Web3Error(.timedOut, "\(self.endpoint): no \(what) within \(limit)"))
         }
     }
 
@@ -171,7 +243,7 @@ actor Connection {
     private func beginClosing() {
         let error = Web3Error(.connectionClosed, "the connection was closed by this side")
         switch self.phase {
-        case .idle, .connecting, .upgrading:
+        case .idle, .connecting, .tunnelling, .securing, .upgrading:
             self.end(error)
         case .open where self.endpoint.isIPC:
             self.failWaiting(error, streams: .finished)
@@ -208,11 +280,17 @@ actor Connection {
 
     private func awaitEnd() {
         self.phase = .closing
+        self.stopKeepalive()
         // A suspended reader would not see the other side's end.
         self.channel?.isReading = true
         self.setPhaseDeadline(in: self.configuration.closeTimeout) { connection in
             if connection.endpoint.isIPC {
-                connection.end(Web3Error(.connectionClosed, "the node did not close the connection in time"))
+                connection.end(
+                    Web3Error(
+                        .connectionClosed,
+                        "\(connection.endpoint): the node did not close the connection in time"
+                    )
+                )
             } else {
                 connection.follow(connection.closing.deadlineReached())
             }
@@ -221,6 +299,7 @@ actor Connection {
 
     /// Everything that waits ends now, with this error; the first one counts.
     private func failWaiting(_ error: Web3Error, streams: SubscriptionBuffer.End? = nil) {
+        let error = error.redacted(by: self.secrets)
         let isFirst = self.ending.withLock { ending in
             defer { ending = ending ?? error }
             return ending == nil
@@ -230,9 +309,11 @@ actor Connection {
         self.inbound.processor.connectionLost(
             RPCError(.connectionClosed, error.message),
             streams: streams,
+            keepsStreams: streams == nil && self.owner.keepsStreams(after: error),
             actions: &self.actions
         )
         self.perform()
+        self.owner.lost(self, error)
     }
 
     /// The connection is over, in whatever phase it was.
@@ -240,6 +321,7 @@ actor Connection {
         if case .ended = self.phase { return }
         self.phase = .ended
         self.clearPhaseDeadline()
+        self.stopKeepalive()
         if let deadline = self.requestDeadline {
             self.loop.cancel(deadline.id)
             self.requestDeadline = nil
@@ -247,7 +329,7 @@ actor Connection {
         self.channel?.close()
         self.channel = nil
         self.failWaiting(error)
-        self.opening?.resume(returning: .failure(error))
+        self.opening?.resume(returning: .failure(error.redacted(by: self.secrets)))
         self.opening = nil
         for closer in self.closers { closer.resume() }
         self.closers = []
@@ -264,13 +346,14 @@ actor Connection {
         case .peer, .streamEnded:
             var text =
                 end.cause == .peer
-                ? "the node closed the connection (code \(end.code))" : "the connection ended without a close frame"
+                ? "\(self.endpoint): the node closed the connection (code \(end.code))"
+                : "\(self.endpoint): the connection ended without a close frame"
             if !end.reason.isEmpty { text += ": \(end.reason)" }
             // What a node complained about before it closed is the likely reason.
             if let last = self.inbound.processor.lastUnattributedError {
                 text += "; its last error was \(last.code) \(last.message)"
             }
-            error = Web3Error(.connectionClosed, self.endpoint.redacting(text))
+            error = Web3Error(.connectionClosed, text)
         }
         error.closeCode = end.code
         return error

@@ -32,6 +32,11 @@ struct InboundPath: ~Copyable {
         self.processor = processor
     }
 
+    /// Messages may be compressed from here on.
+    mutating func agreed(on compression: DeflateAgreement) {
+        self.frames.agreed(on: compression)
+    }
+
     /// Hands the messages in `bytes` from `offset` on to the processor, until something else comes.
     mutating func received(
         _ bytes: UnsafeMutableRawBufferPointer,

@@ -25,11 +25,16 @@ public struct Eth: Sendable {
     /// - Parameters:
     ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
     ///   - bufferLimit: in bytes; the configuration's by default (16 MiB).
-    public func newHeads(whenFull: BufferPolicy? = nil, bufferLimit: Int? = nil) -> HeadSequence {
+    ///   - priority: which streams give way first when the buffers of all of them are full together.
+    public func newHeads(
+        whenFull: BufferPolicy? = nil,
+        bufferLimit: Int? = nil,
+        priority: BufferPriority = .normal
+    ) -> HeadSequence {
         HeadSequence(
             session: self.web3.session,
             request: NewHeadsRequest(),
-            options: BufferOptions(whenFull, bufferLimit, self.web3.session.configuration)
+            options: BufferOptions(whenFull, bufferLimit, priority, self.web3.session.configuration)
         )
     }
 
@@ -38,12 +43,13 @@ public struct Eth: Sendable {
     public func logs(
         _ filter: LogFilter = LogFilter(),
         whenFull: BufferPolicy? = nil,
-        bufferLimit: Int? = nil
+        bufferLimit: Int? = nil,
+        priority: BufferPriority = .normal
     ) -> LogSequence {
         LogSequence(
             session: self.web3.session,
             request: LogsRequest(filter),
-            options: BufferOptions(whenFull, bufferLimit, self.web3.session.configuration)
+            options: BufferOptions(whenFull, bufferLimit, priority, self.web3.session.configuration)
         )
     }
 
@@ -51,9 +57,10 @@ public struct Eth: Sendable {
     public func subscribe<Request: SubscriptionRequest>(
         _ request: Request,
         whenFull: BufferPolicy? = nil,
-        bufferLimit: Int? = nil
+        bufferLimit: Int? = nil,
+        priority: BufferPriority = .normal
     ) async throws(Web3Error) -> Subscription<Request.Notification> {
-        try await self.web3.subscribe(request, whenFull: whenFull, bufferLimit: bufferLimit)
+        try await self.web3.subscribe(request, whenFull: whenFull, bufferLimit: bufferLimit, priority: priority)
     }
 
     // MARK: Reads

@@ -25,6 +25,7 @@ public struct BatchRequest: Sendable {
 public struct BatchResponse: Sendable {
     let outcomes: [Result<ResponseBytes, Web3Error>]
     let methods: [String]
+    var secrets: Secrets?
 
     public var count: Int { self.outcomes.count }
 
@@ -39,7 +40,8 @@ public struct BatchResponse: Sendable {
         do throws(ValueError) {
             return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
         } catch {
-            throw Web3Error(error, in: self.methods[index])
+            let error = Web3Error(error, in: self.methods[index])
+            throw self.secrets.map(error.redacted) ?? error
         }
     }
 }

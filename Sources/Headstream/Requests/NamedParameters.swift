@@ -1,5 +1,3 @@
-import HeadstreamRPC
-
 /// Parameters of a request by name (JSON-RPC 2.0 §4.2), for nodes that want them so. They are sent in this order.
 ///
 /// ```swift
@@ -29,25 +27,6 @@ public struct NamedParameters: ExpressibleByDictionaryLiteral, Sendable {
     }
 }
 
-extension Parameters {
-    /// Encodes a request with parameters by name.
-    ///
-    /// - Throws: `.invalidArgument` for a value that does not encode.
-    static func request(
-        id: RequestID,
-        method: String,
-        named parameters: NamedParameters
-    ) throws(Web3Error) -> [UInt8] {
-        let encoded = try Self.encode(parameters.members.map(\.value), of: method)
-        return RequestMessage.encode(id: id, method: method, isNamed: true) { writer in
-            for (member, bytes) in zip(parameters.members, encoded) {
-                writer.key(member.name)
-                writer.writeRaw(bytes)
-            }
-        }
-    }
-}
-
 extension Web3 {
     /// Makes any request with parameters by name, as Starknet's nodes like them, and reads its result.
     ///
@@ -61,7 +40,6 @@ extension Web3 {
         named parameters: NamedParameters,
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
-        let id = self.session.ids.take()
-        return try await self.call(id, method, try Parameters.request(id: id, method: method, named: parameters))
+        try await self.call(EncodedRequest(method, named: parameters))
     }
 }

@@ -1,24 +1,12 @@
 import FoundationEssentials
 import HeadstreamJSON
-import HeadstreamRPC
 
-/// Writes what a user passes as parameters of a request.
+/// Writes what a user passes as parameters of a request: values of this package write themselves, others go through
+/// `Codable`.
 enum Parameters {
-    /// Encodes a request. Values of this package write themselves; others go through `Codable`.
+    /// Each parameter as JSON.
     ///
     /// - Throws: `.invalidArgument` for a value that does not encode.
-    static func request(
-        id: RequestID,
-        method: String,
-        _ parameters: [any Encodable & Sendable]
-    ) throws(Web3Error) -> [UInt8] {
-        let encoded = try Self.encode(parameters, of: method)
-        return RequestMessage.encode(id: id, method: method) { writer in
-            for bytes in encoded { writer.writeRaw(bytes) }
-        }
-    }
-
-    /// Each parameter as JSON.
     static func encode(_ parameters: [any Encodable & Sendable], of method: String) throws(Web3Error) -> [[UInt8]] {
         var encoded: [[UInt8]] = []
         for (index, parameter) in parameters.enumerated() {

@@ -7,10 +7,22 @@ protocol NotificationDecoder {
 
     /// - Parameter bytes: one JSON value, with 64 readable bytes behind it.
     mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element
+
+    /// The number of the block that an item is, or is of; nil where it tells none.
+    func block(of element: Element) -> UInt64?
 }
 
-extension BlockHeader.Decoder: NotificationDecoder {}
-extension Log.Decoder: NotificationDecoder {}
+extension NotificationDecoder {
+    func block(of element: Element) -> UInt64? { nil }
+}
+
+extension BlockHeader.Decoder: NotificationDecoder {
+    func block(of head: BlockHeader) -> UInt64? { head.number }
+}
+
+extension Log.Decoder: NotificationDecoder {
+    func block(of log: Log) -> UInt64? { log.blockNumber }
+}
 
 /// For any other type: ones of this package read themselves, users' own go through `Codable`.
 struct DecodableDecoder<Element: Decodable & Sendable>: NotificationDecoder {
@@ -27,6 +39,8 @@ struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
         func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
             throw ValueError(reason: "no decoder")
         }
+
+        func block(of element: Element) -> UInt64? { nil }
     }
 
     private final class Holder<Decoder: NotificationDecoder>: Box where Decoder.Element == Element {
@@ -39,6 +53,8 @@ struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
         override func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
             try self.decoder.decode(bytes)
         }
+
+        override func block(of element: Element) -> UInt64? { self.decoder.block(of: element) }
     }
 
     init<Decoder: NotificationDecoder>(_ decoder: Decoder) where Decoder.Element == Element {
@@ -48,6 +64,8 @@ struct AnyNotificationDecoder<Element: Sendable>: NotificationDecoder {
     mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element {
         try self.box.decode(bytes)
     }
+
+    func block(of element: Element) -> UInt64? { self.box.block(of: element) }
 }
 
 /// For types that read themselves.

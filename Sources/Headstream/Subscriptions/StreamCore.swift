@@ -32,7 +32,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// A stream that subscribes when it is first asked.
     init(_ session: Session, _ request: any SubscriptionRequest, _ options: BufferOptions, _ decoder: Decoder) {
         self.state = .cold(session, request, options)
-        self.reader = SubscriptionReader(SubscriptionBuffer(limit: options.limit, policy: options.policy))
+        self.reader = SubscriptionReader(SubscriptionBuffer(limit: 0, policy: .fail))
         self.decoder = decoder
     }
 
@@ -57,36 +57,72 @@ final class StreamCore<Decoder: NotificationDecoder> {
     func nextItem() async throws(Web3Error) -> Decoder.Element? {
         if self.credit > 0, let record = self.reader.next() {
             self.credit &-= 1
-            return try self.decode(record)
+            do throws(ValueError) {
+                return try self.decoder.decode(record)
+            } catch {
+                try self.passOver(record, error)
+            }
         }
         return try await self.refilledItem()
     }
 
     @inline(never)
     private func refilledItem() async throws(Web3Error) -> Decoder.Element? {
-        while try await self.prepare() {
-            _ = self.reader.takeLost()
-            if let record = self.reader.next() { return try self.decode(record) }
+        while true {
+            if self.credit <= 0 || !self.reader.hasMore {
+                guard try await self.prepare() else { return nil }
+            }
+            _ = self.reader.takeLoss()
+            guard let record = self.reader.next() else { continue }
+            self.credit &-= 1
+            do throws(ValueError) {
+                return try self.decoder.decode(record)
+            } catch {
+                try self.passOver(record, error)
+            }
         }
-        return nil
+    }
+
+    /// What could not be read is thrown, and so is a lost connection; other markers are for those who want updates.
+    @inline(never)
+    private func passOver(_ record: UnsafeRawBufferPointer, _ error: ValueError) throws(Web3Error) {
+        switch StreamMarker(record) {
+        case .disconnected(let error): throw error
+        case .reconnected, .refused: break
+        case nil: throw self.told(error)
+        }
     }
 
     /// The next item or event.
     func nextUpdate() async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
         while true {
             if self.credit > 0 {
-                let lost = self.reader.takeLost()
-                if lost > 0 { return .lagged(count: lost) }
+                if let loss = self.reader.takeLoss() {
+                    return .lagged(count: loss.count, blocks: loss.records.flatMap { self.blocks(of: $0) })
+                }
                 if let record = self.reader.next() {
                     self.credit &-= 1
-                    do throws(Web3Error) {
-                        return .item(try self.decode(record))
+                    do throws(ValueError) {
+                        return .item(try self.decoder.decode(record))
                     } catch {
-                        return .undecodable(error)
+                        return self.update(record, error)
                     }
                 }
             }
             guard try await self.prepare() else { return nil }
+        }
+    }
+
+    @inline(never)
+    private func update(
+        _ record: UnsafeRawBufferPointer,
+        _ error: ValueError
+    ) -> SubscriptionUpdate<Decoder.Element> {
+        switch StreamMarker(record) {
+        case .disconnected(let error): .disconnected(error)
+        case .reconnected: .reconnected
+        case .refused(let error): .refused(error)
+        case nil: .undecodable(self.told(error))
         }
     }
 
@@ -111,14 +147,18 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Takes what is in hand, and then what the loop has filled meanwhile, without waiting for more.
     private func take(_ items: inout [Decoder.Element], upTo limit: Int) {
         repeat {
-            _ = self.reader.takeLost()
+            _ = self.reader.takeLoss()
             items.reserveCapacity(min(limit, items.count + self.reader.count))
             while items.count < limit, let record = self.reader.next() {
-                do throws(Web3Error) {
-                    items.append(try self.decode(record))
+                do throws(ValueError) {
+                    items.append(try self.decoder.decode(record))
                 } catch {
-                    self.unreadable = error
-                    return
+                    do throws(Web3Error) {
+                        try self.passOver(record, error)
+                    } catch {
+                        self.unreadable = error
+                        return
+                    }
                 }
             }
         } while items.count < limit && self.refillAtOnce()
@@ -134,13 +174,25 @@ final class StreamCore<Decoder: NotificationDecoder> {
         return true
     }
 
-    @inline(__always)
-    private func decode(_ record: UnsafeRawBufferPointer) throws(Web3Error) -> Decoder.Element {
-        do throws(ValueError) {
-            return try self.decoder.decode(record)
-        } catch {
-            throw Web3Error(error, in: "notification")
-        }
+    @inline(never)
+    private func told(_ error: ValueError) -> Web3Error {
+        let error = Web3Error(error, in: "notification")
+        guard case .running(let lease) = self.state else { return error }
+        return error.redacted(by: lease.session.connection.secrets)
+    }
+
+    /// The blocks from that of the first to that of the last of the lost notifications.
+    @inline(never)
+    private func blocks(of lost: LostRecords) -> ClosedRange<UInt64>? {
+        let first = lost.withFirst { self.block(of: $0) }
+        let last = lost.withLast { self.block(of: $0) }
+        guard let one = first ?? last, let other = last ?? first else { return nil }
+        return min(one, other)...max(one, other)
+    }
+
+    private func block(of record: UnsafeRawBufferPointer) -> UInt64? {
+        guard let item = try? self.decoder.decode(record) else { return nil }
+        return self.decoder.block(of: item)
     }
 
     // MARK: Refilling
@@ -176,7 +228,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
             self.state = .running(lease)
             self.reader = SubscriptionReader(lease.buffer)
         }
-        if self.reader.count > 0 {
+        if self.reader.hasMore {
             await self.giveTurn(lease)
             return true
         }

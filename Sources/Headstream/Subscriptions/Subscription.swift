@@ -22,7 +22,7 @@ public final class Subscription<Element: Decodable & Sendable>: AsyncSequence, S
     /// Ends the subscription and returns when the node has answered, at the latest after five seconds. Iteration ends
     /// with nil after what is buffered. Twice is fine, and so is a node that is gone.
     public func unsubscribe() async {
-        await self.session.connection.unsubscribe(self.local)
+        await self.session.unsubscribe(self.local)
     }
 
     public func makeAsyncIterator() -> Iterator {

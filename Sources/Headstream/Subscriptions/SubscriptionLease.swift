@@ -17,33 +17,35 @@ final class SubscriptionLease: Sendable {
     }
 
     deinit {
-        self.session.connection.endSubscription(self.local)
+        self.session.endSubscription(self.local)
     }
 
-    /// Subscribes, and returns once the node has acknowledged.
+    /// Subscribes, and returns once the node has acknowledged. Where the connection is lost meanwhile, on the next one.
     static func take(
         _ request: any SubscriptionRequest,
         _ options: BufferOptions,
         in session: Session
     ) async throws(Web3Error) -> SubscriptionLease {
         let methods = request.methods
-        let id = session.ids.take(kind: session.ids.kind(of: methods))
         let named = request.namedParameters
-        let text =
+        let encoded =
             named.isEmpty
-            ? try Parameters.request(id: id, method: methods.subscribe, request.parameters)
-            : try Parameters.request(id: id, method: methods.subscribe, named: named)
-        let buffer = SubscriptionBuffer(limit: options.limit, policy: options.policy)
+            ? try EncodedRequest(methods.subscribe, request.parameters)
+            : try EncodedRequest(methods.subscribe, named: named)
+        let buffer = SubscriptionBuffer(
+            limit: options.limit,
+            policy: options.policy,
+            priority: options.priority,
+            kind: request.kind,
+            budget: session.bufferBudget
+        )
         // Made before the request, so that whatever ends this function early ends the subscription too.
         let lease = SubscriptionLease(session: session, local: session.newLocalID(), buffer: buffer)
-        let outcome = await session.connection.subscribe(
-            lease.local,
-            methods,
-            id: id,
-            text: text,
-            buffer: buffer,
-            timeout: session.configuration.requestTimeout
-        )
+        let kept = KeptSubscription(local: lease.local, methods: methods, buffer: buffer, request: encoded)
+        let outcome = await session.call(isRepeatable: true) { connection, timeout in
+            let id = session.ids.take(kind: session.ids.kind(of: methods))
+            return await connection.subscribe(kept, id: id, timeout: timeout)
+        }
         if case .failure(let error) = outcome { throw session.error(error) }
         return lease
     }
@@ -54,9 +56,11 @@ struct BufferOptions: Sendable {
     var policy: BufferPolicy
     /// In bytes.
     var limit: Int
+    var priority: BufferPriority
 
-    init(_ policy: BufferPolicy?, _ limit: Int?, _ configuration: Configuration) {
+    init(_ policy: BufferPolicy?, _ limit: Int?, _ priority: BufferPriority, _ configuration: Configuration) {
         self.policy = policy ?? configuration.whenFull
         self.limit = limit ?? configuration.bufferLimit
+        self.priority = priority
     }
 }

@@ -38,6 +38,14 @@ extension SubscriptionRequest {
     public var parameters: [any Encodable & Sendable] { [] }
     public var namedParameters: NamedParameters { NamedParameters() }
 
+    /// What the subscription is called in metrics and warnings: `newHeads`, or the method where it has no such name.
+    var kind: String {
+        guard self.subscribeMethod == "eth_subscribe", let name = self.parameters.first as? String else {
+            return self.subscribeMethod
+        }
+        return name
+    }
+
     var methods: SubscriptionMethods {
         let dialect = self.dialect
         return SubscriptionMethods(

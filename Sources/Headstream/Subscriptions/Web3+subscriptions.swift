@@ -6,12 +6,14 @@ extension Web3 {
     /// - Parameters:
     ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
     ///   - bufferLimit: in bytes; the configuration's by default.
+    ///   - priority: which streams give way first when the buffers of all of them are full together.
     public func subscribe<Request: SubscriptionRequest>(
         _ request: Request,
         whenFull: BufferPolicy? = nil,
-        bufferLimit: Int? = nil
+        bufferLimit: Int? = nil,
+        priority: BufferPriority = .normal
     ) async throws(Web3Error) -> Subscription<Request.Notification> {
-        let options = BufferOptions(whenFull, bufferLimit, self.session.configuration)
+        let options = BufferOptions(whenFull, bufferLimit, priority, self.session.configuration)
         return Subscription(try await SubscriptionLease.take(request, options, in: self.session))
     }
 
@@ -19,9 +21,10 @@ extension Web3 {
     public func notifications<Request: SubscriptionRequest>(
         _ request: Request,
         whenFull: BufferPolicy? = nil,
-        bufferLimit: Int? = nil
+        bufferLimit: Int? = nil,
+        priority: BufferPriority = .normal
     ) -> NotificationSequence<Request.Notification> {
-        let options = BufferOptions(whenFull, bufferLimit, self.session.configuration)
+        let options = BufferOptions(whenFull, bufferLimit, priority, self.session.configuration)
         return NotificationSequence(session: self.session, request: request, options: options)
     }
 }

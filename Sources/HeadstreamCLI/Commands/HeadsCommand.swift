@@ -13,8 +13,7 @@ enum HeadsCommand {
     static func run(_ run: Run) async throws {
         try await run.withWeb3 { web3 in
             if run.arguments[SharedOptions.json] {
-                let heads = web3.notifications(RawRequest(NewHeadsRequest()))
-                try await run.printStream(heads.updates, of: web3) { JSONLine.append($0.bytes, to: &$1) }
+                try await run.printRaw(NewHeadsRequest(), of: web3)
             } else {
                 var table = HeadTable(style: .standardOutput())
                 try await run.printStream(web3.eth.newHeads().updates, of: web3) { head, lines in

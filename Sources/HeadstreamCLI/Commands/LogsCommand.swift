@@ -36,8 +36,7 @@ enum LogsCommand {
         let filter = try self.filter(run.arguments)
         try await run.withWeb3 { web3 in
             if run.arguments[SharedOptions.json] {
-                let logs = web3.notifications(RawRequest(LogsRequest(filter)))
-                try await run.printStream(logs.updates, of: web3) { JSONLine.append($0.bytes, to: &$1) }
+                try await run.printRaw(LogsRequest(filter), of: web3)
             } else {
                 var table = LogTable(style: .standardOutput())
                 try await run.printStream(web3.eth.logs(filter).updates, of: web3) { log, lines in

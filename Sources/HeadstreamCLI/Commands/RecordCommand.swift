@@ -29,9 +29,9 @@ enum RecordCommand {
             go into the same file.
 
             The endpoints go to stdout, a line each, once clients can connect. Ctrl-C ends the recording in order. \
-            Credentials of the URL are not written.
+            Credentials of the URL and of headers are not written.
             """,
-        options: [SharedOptions.url, out, port, ipc, SharedOptions.duration],
+        options: [SharedOptions.url] + SharedOptions.connection + [out, port, ipc, SharedOptions.duration],
         footer: SharedOptions.footer
     )
 
@@ -49,6 +49,8 @@ enum RecordCommand {
         // Ctrl-C is not to wait long for a client or a node that does not answer.
         configuration.closeTimeout = .seconds(1)
         configuration.userAgent = "headstream-cli/\(Web3.version)"
+        run.arguments.apply(to: &configuration)
+        try TLSOptions.apply(run.arguments, of: run.name, to: &configuration)
         var transports: [TestNode.Transport] = [.webSocket(port: UInt16(clamping: run.arguments[self.port] ?? 0))]
         if let path = run.arguments[self.ipc] { transports.append(.ipc(path: path)) }
         do {

@@ -7,8 +7,8 @@ enum RootCommand {
         summary: "Follow a blockchain node over JSON-RPC subscriptions.",
         options: [version],
         subcommands: [
-            HeadsCommand.declaration, LogsCommand.declaration, CallCommand.declaration, ReplayCommand.declaration,
-            RecordCommand.declaration,
+            HeadsCommand.declaration, LogsCommand.declaration, PendingCommand.declaration, SyncingCommand.declaration,
+            SubscribeCommand.declaration, CallCommand.declaration, ReplayCommand.declaration, RecordCommand.declaration,
         ],
         footer: SharedOptions.footer
     )

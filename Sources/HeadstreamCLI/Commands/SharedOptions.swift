@@ -9,7 +9,27 @@ enum SharedOptions {
         "URL",
         .nodeURL,
         environment: "HEADSTREAM_URL",
-        help: "The node: ws://HOST:PORT/PATH, or the path of a Unix socket."
+        help: "The node: wss://HOST/PATH, ws://HOST:PORT/PATH, or the path of a Unix socket."
+    )
+    static let header = Option(
+        "header",
+        short: "H",
+        "'NAME: VALUE'",
+        .header,
+        repeatable: true,
+        help: "A header for the handshake, such as 'Authorization: Bearer KEY'. Other users see it in ps."
+    )
+    static let proxy = Option(
+        "proxy",
+        "URL",
+        .proxy,
+        help: "An HTTP proxy, http://USER:PASSWORD@HOST:PORT, or none; else HTTPS_PROXY and its kin are asked."
+    )
+    static let timeout = Option(
+        "timeout",
+        "SECONDS",
+        .seconds,
+        help: "Give up connecting, or waiting for an answer, after so long; 30 s if not given."
     )
     static let replay = Option(
         "replay",
@@ -31,17 +51,77 @@ enum SharedOptions {
     static let whenFull = Option(
         "when-full",
         "POLICY",
-        ValueType<BufferPolicy>.choice([("wait", .suspendReading), ("drop", .dropOldest), ("fail", .fail)]),
+        ValueType<BufferPolicy>.choice([
+            ("wait", .suspendReading), ("drop-oldest", .dropOldest), ("drop-newest", .dropNewest),
+            ("coalesce", .coalesce), ("fail", .fail),
+        ]),
         default: (text: "wait", value: .suspendReading),
-        help: "If the output is slower than the node: wait lets the node wait, drop loses the oldest, fail ends."
+        help: """
+            If the output is slower than the node and the buffer is full: wait lets the node wait, drop-oldest and \
+            drop-newest lose those, coalesce all but the newest, fail ends.
+            """
+    )
+    static let buffer = Option(
+        "buffer",
+        "BYTES",
+        .bytes,
+        default: (text: "16MiB", value: 16 << 20),
+        help: "How much is buffered for the output, at least 8KiB: 65536, 64KiB, 16MiB."
     )
 
+    /// How the node is connected to.
+    static let connection: [any OptionDeclaration] = [header, proxy, timeout]
     /// Where the answers come from.
-    static let source: [any OptionDeclaration] = [url, replay, speed]
+    static let source: [any OptionDeclaration] = [url] + connection + [replay, speed]
     /// How much of a stream is printed, and how.
-    static let stream: [any OptionDeclaration] = [count, duration, json, whenFull]
+    static let stream: [any OptionDeclaration] = [count, duration, json, whenFull, buffer]
+    static let streamOfJSON: [any OptionDeclaration] = [count, duration, whenFull, buffer]
 
     static let footer = ExitCode.help
+}
+
+extension Arguments {
+    /// What the options of ``SharedOptions/connection`` say.
+    func apply(to configuration: inout Configuration) {
+        configuration.headers += self.all(SharedOptions.header).map { ($0.name, $0.value) }
+        if let proxy = self[SharedOptions.proxy] { configuration.proxy = proxy }
+        if let timeout = self[SharedOptions.timeout] {
+            configuration.connectTimeout = timeout
+            configuration.requestTimeout = timeout
+        }
+    }
+}
+
+/// A header on the command line.
+struct HeaderLine: Hashable, Sendable {
+    var name: String
+    var value: String
+}
+
+extension ValueType<HeaderLine> {
+    /// `Name: value`. Values may be secret and are never shown; what may not be in a header the library says.
+    static let header = Self(expectation: "a header such as 'Authorization: Bearer KEY'", isShown: false) { text in
+        guard let colon = text.firstIndex(of: ":"), colon != text.startIndex else { return nil }
+        let value = text[text.index(after: colon)...].drop { $0 == " " }
+        return HeaderLine(name: String(text[..<colon]), value: String(value))
+    }
+}
+
+extension ValueType<ProxyConfiguration> {
+    /// A proxy's URL, or `none`. It may hold credentials and is never shown.
+    static let proxy = Self(
+        expectation: "http://HOST:PORT, the only kind of proxy that is supported, or none",
+        isShown: false
+    ) { text in
+        text == "none" ? ProxyConfiguration.none : try? ProxyConfiguration(text)
+    }
+}
+
+extension ValueType<Duration> {
+    /// Seconds, `10` or `1.5`; a unit may follow, as in `500ms`.
+    static let seconds = Self(expectation: "seconds, such as 10 or 1.5") { text in
+        Self.duration.parse(text.last?.isNumber == true ? text + "s" : text)
+    }
 }
 
 extension ValueType<ReplaySpeed> {

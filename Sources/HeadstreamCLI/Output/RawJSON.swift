@@ -23,9 +23,30 @@ extension RawJSON: Decodable {
 struct RawRequest: SubscriptionRequest {
     typealias Notification = RawJSON
 
+    let dialect: SubscriptionDialect
+    let subscribeMethod: String
+    let unsubscribeMethod: String
     let parameters: [any Encodable & Sendable]
 
+    init(
+        dialect: SubscriptionDialect,
+        subscribeMethod: String,
+        unsubscribeMethod: String,
+        parameters: [any Encodable & Sendable]
+    ) {
+        self.dialect = dialect
+        self.subscribeMethod = subscribeMethod
+        self.unsubscribeMethod = unsubscribeMethod
+        self.parameters = parameters
+    }
+
+    /// What another kind subscribes to.
     init(_ request: some SubscriptionRequest) {
-        self.parameters = request.parameters
+        self.init(
+            dialect: request.dialect,
+            subscribeMethod: request.subscribeMethod,
+            unsubscribeMethod: request.unsubscribeMethod,
+            parameters: request.parameters
+        )
     }
 }

@@ -35,7 +35,9 @@ enum ExitCode {
     static func code(for error: Web3Error) -> Int32 {
         switch error.code {
         case .invalidEndpoint, .invalidArgument: Self.usage
-        case .cannotConnect, .upgradeRefused, .connectionClosed, .subscriptionEnded: Self.unavailable
+        case .cannotConnect, .certificateRejected, .tlsFailed, .upgradeRefused, .proxyRefused, .connectionClosed,
+            .subscriptionEnded:
+            Self.unavailable
         case .rpcError: Self.refused
         case .rateLimited, .quotaExhausted, .timedOut, .tooManyRequests, .sendBufferFull, .consumerTooSlow:
             Self.tryLater

@@ -3,6 +3,18 @@ import Headstream
 import HeadstreamSockets
 
 extension Run {
+    /// Prints the notifications of a subscription as JSON lines, as the node wrote them.
+    func printRaw(_ request: some SubscriptionRequest, of web3: Web3) async throws {
+        try await self.printRaw(RawRequest(request), of: web3)
+    }
+
+    /// The same for one that is raw already.
+    func printRaw(_ request: RawRequest, of web3: Web3) async throws {
+        try await self.printStream(web3.notifications(request).updates, of: web3) {
+            JSONLine.append($0.bytes, to: &$1)
+        }
+    }
+
     /// Prints a stream's items until `--count`, `--for`, its end, or Ctrl-C.
     ///
     /// - Parameter line: appends an item's line.
@@ -22,11 +34,19 @@ extension Run {
                 taken += 1
                 await meter.took(taken)
                 if taken >= limit { break items }
-            case .lagged(let count):
+            case .lagged(let count, let blocks):
                 meter.dropped(count)
+                let place = blocks.map { blocks in
+                    blocks.count == 1
+                        ? " (block \(blocks.lowerBound))" : " (blocks \(blocks.lowerBound) to \(blocks.upperBound))"
+                }
                 self.terminal.report(
-                    "headstream \(self.name): \(count) dropped here: the output is slower than the node"
+                    "headstream \(self.name): \(count) dropped here\(place ?? ""): the output is slower than the node"
                 )
+            case .disconnected(let error), .refused(let error):
+                self.terminal.report("headstream \(self.name): \(ExitCode.outcome(of: error).text); trying again")
+            case .reconnected:
+                self.terminal.report("headstream \(self.name): connected again; what happened meanwhile is missing")
             case .undecodable(let error):
                 // The others are as good as before; the exit code tells that one was not.
                 let (code, text) = ExitCode.outcome(of: error)

@@ -19,6 +19,9 @@ struct Run: Sendable {
             switch self.name {
             case "heads": try await HeadsCommand.run(self)
             case "logs": try await LogsCommand.run(self)
+            case "pending": try await PendingCommand.run(self)
+            case "syncing": try await SyncingCommand.run(self)
+            case "subscribe": try await SubscribeCommand.run(self)
             case "call": try await CallCommand.run(self)
             case "record": try await RecordCommand.run(self)
             default: try await ReplayCommand.run(self)
@@ -55,8 +58,13 @@ struct Run: Sendable {
         var configuration = Configuration()
         // Ctrl-C is not to wait long for a node that does not answer.
         configuration.closeTimeout = .seconds(1)
+        // What is missed while there is no connection is lost: a listing with a hole ends with an error instead.
+        configuration.reconnect = .never
         configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
+        if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
         configuration.userAgent = "headstream-cli/\(Web3.version)"
+        self.arguments.apply(to: &configuration)
+        try TLSOptions.apply(self.arguments, of: self.name, to: &configuration)
         if let file = self.arguments[SharedOptions.replay] {
             let transcript = try Transcript(contentsOf: file)
             let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)
@@ -81,9 +89,8 @@ struct Run: Sendable {
         }
     }
 
-    /// The node's endpoint; also by a path that a shell would have made absolute, but not behind `--url=`.
+    /// The node's endpoint; also `~/`, which a shell would have made absolute, but not behind `--url=`.
     static func endpoint(_ text: String, home: String? = Run.home) throws(Web3Error) -> Endpoint {
-        if text.hasPrefix("../") { return .ipc(text) }
         if text.hasPrefix("~/"), let home { return .ipc(home + text.dropFirst()) }
         return try Endpoint(text)
     }

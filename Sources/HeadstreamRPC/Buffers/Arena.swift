@@ -9,6 +9,8 @@ package struct Arena: ~Copyable, Sendable {
     package static let padding = 64
     /// Bytes that a record takes beside its own.
     package static let headerSize = 4
+    /// The first byte of records that are no notifications; no JSON begins with it.
+    package static let markerLead: UInt8 = 0x01
     /// The capacity of the first block.
     static let firstCapacity = 1024
     /// Blocks of up to so many bytes are kept however little they are used.
@@ -33,8 +35,13 @@ package struct Arena: ~Copyable, Sendable {
     package private(set) var count = 0
     /// The bytes that the records take, headers and rounding counted.
     package private(set) var byteCount = 0
-    /// Records that gave way before the oldest one held; whoever drains the arena tells it.
-    package var lost: UInt64 = 0
+    /// Records that are lost: before the oldest one held, or behind the newest where ``isClosed``. Whoever drains the
+    /// arena tells them.
+    package private(set) var lost: UInt64 = 0
+    /// Whether the lost ones are behind those held, so that nothing may be appended any more.
+    package private(set) var isClosed = false
+    /// The first and the last of the lost ones, for whoever tells them; absent where there are none.
+    package private(set) var lostRecords: LostRecords?
 
     package init() {}
 
@@ -48,11 +55,11 @@ package struct Arena: ~Copyable, Sendable {
         (length + Self.headerSize + 7) & ~7
     }
 
-    /// Appends a record if it fits into `limit` bytes beside those held; the block grows up to that.
+    /// Appends a record if it fits into `limit` bytes beside those held, and into the block as it is.
     ///
     /// - Returns: whether it was stored.
     @inline(__always)
-    package mutating func append(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Bool {
+    package mutating func appendInPlace(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Bool {
         let size = Self.size(ofRecord: bytes.count)
         if !self.isWrapped, self.tail &+ size <= self.capacity, self.byteCount &+ size <= limit,
             let base = self.base, let source = bytes.baseAddress
@@ -63,7 +70,21 @@ package struct Arena: ~Copyable, Sendable {
             self.count &+= 1
             return true
         }
-        return self.appendSlowly(bytes, size: size, limit: limit)
+        return false
+    }
+
+    /// Appends a record if it fits into `limit` bytes beside those held; the block grows up to that, and up to
+    /// `blockLimit` where that is less.
+    ///
+    /// - Returns: whether it was stored.
+    package mutating func append(_ bytes: UnsafeRawBufferPointer, limit: Int, blockLimit: Int = .max) -> Bool {
+        self.appendInPlace(bytes, limit: limit)
+            || self.appendSlowly(
+                bytes,
+                size: Self.size(ofRecord: bytes.count),
+                limit: limit,
+                blockLimit: max(blockLimit, self.capacity)
+            )
     }
 
     @inline(__always)
@@ -73,8 +94,13 @@ package struct Arena: ~Copyable, Sendable {
     }
 
     @inline(never)
-    private mutating func appendSlowly(_ bytes: UnsafeRawBufferPointer, size: Int, limit: Int) -> Bool {
-        guard bytes.count <= Int(UInt32.max) - 16, self.byteCount + size <= limit else { return false }
+    private mutating func appendSlowly(
+        _ bytes: UnsafeRawBufferPointer,
+        size: Int,
+        limit: Int,
+        blockLimit: Int
+    ) -> Bool {
+        guard bytes.count <= Int(UInt32.max) - 16, self.byteCount + size <= min(limit, blockLimit) else { return false }
         while true {
             if let place = self.room(for: size), let base = self.base {
                 if let source = bytes.baseAddress {
@@ -89,7 +115,7 @@ package struct Arena: ~Copyable, Sendable {
             }
             // What is lost to the end of the ring never fits again before the ring turns: grow, by doubling, to at most
             // the limit, or put the records in line where that is reached.
-            guard self.grow(toHold: size, limit: limit) else { return false }
+            self.grow(toHold: size, limit: min(limit, blockLimit))
         }
     }
 
@@ -115,7 +141,7 @@ package struct Arena: ~Copyable, Sendable {
     }
 
     /// Moves the records into a larger block, or the same capacity when only the order is in the way.
-    private mutating func grow(toHold size: Int, limit: Int) -> Bool {
+    private mutating func grow(toHold size: Int, limit: Int) {
         let needed = self.byteCount + size
         // Sizes are multiples of 8, so what is over in `limit` is never used.
         let largest = max(needed, limit & ~7)
@@ -142,8 +168,9 @@ package struct Arena: ~Copyable, Sendable {
         self.head = 0
         self.tail = self.byteCount
         self.isWrapped = false
-        return true
     }
+
+    // MARK: Losing
 
     /// Lets the oldest records go until one of `length` bytes fits beside the others within `limit`.
     ///
@@ -154,12 +181,69 @@ package struct Arena: ~Copyable, Sendable {
         var gone = 0
         // At full size the record must find one piece of the ring, or each append would have to compact it.
         while self.byteCount + size > limit || (self.capacity >= limit & ~7 && self.room(for: size) == nil) {
-            guard self.removeFirst() else { break }
+            guard let first = self.first else { break }
+            self.lose(first)
+            self.removeFirst()
             gone += 1
         }
-        self.lost += UInt64(gone)
         return gone
     }
+
+    /// Counts a record among the lost ones before those held.
+    package mutating func lose(_ record: UnsafeRawBufferPointer) {
+        // A marker is no notification.
+        guard record.first != Self.markerLead else { return }
+        self.lost &+= 1
+        if let records = self.lostRecords {
+            records.add(record)
+        } else {
+            self.lostRecords = LostRecords(record)
+        }
+    }
+
+    /// Counts a record among the lost ones behind those held, and takes no more.
+    package mutating func close(losing record: UnsafeRawBufferPointer) {
+        self.isClosed = true
+        self.lose(record)
+    }
+
+    /// Lets all records go; the block stays.
+    ///
+    /// - Parameter closing: whether the arena is to take no more, so that the loss is of the newest.
+    /// - Returns: how many went.
+    package mutating func loseAll(closing: Bool = false) -> Int {
+        let gone = self.count
+        while let first = self.first {
+            self.lose(first)
+            self.removeFirst()
+        }
+        if closing, self.lost > 0 { self.isClosed = true }
+        return gone
+    }
+
+    /// The losses to be told now: before the oldest record, or behind the newest when it was taken. Told once.
+    package mutating func takeLoss() -> (count: UInt64, records: LostRecords?)? {
+        guard self.lost > 0, !self.isClosed || self.count == 0 else { return nil }
+        defer {
+            self.lost = 0
+            self.lostRecords = nil
+        }
+        return (self.lost, self.lostRecords)
+    }
+
+    /// Gives the block back; only where nothing is held.
+    package mutating func releaseBlock() {
+        guard self.count == 0 else { return }
+        self.base?.deallocate()
+        self.base = nil
+        self.capacity = 0
+        self.idleRounds = 0
+        self.head = 0
+        self.tail = 0
+        self.isWrapped = false
+    }
+
+    // MARK: Taking
 
     /// The oldest record, without removing it. Valid until the arena is changed.
     @inline(__always)
@@ -195,10 +279,12 @@ package struct Arena: ~Copyable, Sendable {
 
     /// Forgets everything, and gives a large block back that was hardly used again and again: the memory of a burst goes,
     /// the block that a steady stream needs stays.
-    package mutating func recycle() {
+    ///
+    /// - Parameter isTight: whether memory is short, so that the block goes at once.
+    package mutating func recycle(isTight: Bool = false) {
         let isHardlyUsed = !self.isWrapped && self.tail < self.capacity / 8
         self.idleRounds = isHardlyUsed ? self.idleRounds + 1 : 0
-        self.removeAll(keeping: self.idleRounds > Self.patience ? Self.modestCapacity : .max)
+        self.removeAll(keeping: isTight ? 0 : self.idleRounds > Self.patience ? Self.modestCapacity : .max)
     }
 
     /// Forgets everything; the block stays unless it is larger than `keeping` bytes.
@@ -209,11 +295,8 @@ package struct Arena: ~Copyable, Sendable {
         self.count = 0
         self.byteCount = 0
         self.lost = 0
-        if self.capacity > keeping {
-            self.base?.deallocate()
-            self.base = nil
-            self.capacity = 0
-            self.idleRounds = 0
-        }
+        self.lostRecords = nil
+        self.isClosed = false
+        if self.capacity > keeping { self.releaseBlock() }
     }
 }

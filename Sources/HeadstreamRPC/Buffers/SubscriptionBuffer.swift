@@ -1,4 +1,5 @@
 import HeadstreamLocks
+import Synchronization
 
 /// What lies between the loop and one consumer: two arenas of bytes that swap places.
 ///
@@ -43,20 +44,60 @@ package final class SubscriptionBuffer: Sendable {
         var waiter: SuspendedConsumer?
         var end: End?
         var isPausing = false
+        /// What the consumer took last, and may still have in hand.
+        var taken = Depth()
+        var highWater = 0
+    }
+
+    /// How much waits for the consumer.
+    package struct Depth: Hashable, Sendable {
+        package var count = 0
+        /// In bytes.
+        package var bytes = 0
     }
 
     /// The most bytes that the two arenas hold together.
     package let limit: Int
     package let policy: BufferPolicy
+    package let priority: BufferPriority
+    /// What is subscribed to, for metrics and warnings.
+    package let kind: String
+    private let budget: BufferBudget?
+    /// Bytes of the budget that the arenas of this buffer take, wherever they are.
+    private let accounted = Atomic(0)
     private let shared: Locked<Shared>
 
     /// - Parameters:
     ///   - limit: bytes, at least 8192 (smaller values are raised to it).
-    package init(limit: Int, policy: BufferPolicy) {
+    ///   - budget: what this buffer and others may take together.
+    package init(
+        limit: Int,
+        policy: BufferPolicy,
+        priority: BufferPriority = .normal,
+        kind: String = "",
+        budget: BufferBudget? = nil
+    ) {
         self.limit = max(limit, 8192)
         self.policy = policy
+        self.priority = priority
+        self.kind = kind
+        self.budget = budget
         self.shared = Locked(Shared(filling: Arena()))
     }
+
+    deinit {
+        self.budget?.giveBack(self.accounted.load(ordering: .relaxed))
+    }
+
+    /// An arena of this buffer has grown, or shrunk, by so many bytes.
+    func account(_ bytes: Int) {
+        guard bytes != 0, let budget = self.budget else { return }
+        self.accounted.add(bytes, ordering: .relaxed)
+        budget.take(bytes)
+    }
+
+    /// By how much an arena may grow.
+    var room: Int { self.budget?.room ?? .max }
 
     // MARK: The loop's side
 
@@ -71,15 +112,30 @@ package final class SubscriptionBuffer: Sendable {
 
     /// Puts the filled arena back and returns the consumer that waits for it, to be resumed without the lock.
     package func publish(_ arena: consuming Arena, isPausing: Bool) -> CheckedContinuation<Void, Never>? {
+        let bytes = arena.byteCount
         var arena: Arena? = consume arena
         let consumer: SuspendedConsumer? = self.shared.withLock { shared in
             swap(&arena, &shared.filling)
+            shared.highWater = max(shared.highWater, bytes + shared.taken.bytes)
             shared.isPausing = shared.isPausing || isPausing
             let waiter = shared.waiter
             shared.waiter = nil
             return waiter
         }
         return consumer?.continuation
+    }
+
+    /// Puts a record that is no notification behind what is buffered, whatever the limit: markers are short and few. On
+    /// the loop, while it does not hold the arena.
+    ///
+    /// - Returns: the consumer that waits, to be resumed without the lock.
+    package func append(marker: [UInt8]) -> CheckedContinuation<Void, Never>? {
+        var arena = self.takeFilling()
+        let capacity = arena.capacity
+        // Behind losses that are told last there is no place; they say as much.
+        if !arena.isClosed { _ = marker.withUnsafeBytes { arena.append($0, limit: .max) } }
+        self.account(arena.capacity - capacity)
+        return self.publish(arena, isPausing: false)
     }
 
     /// Ends the stream behind what is buffered; the first end counts. From any thread.
@@ -100,16 +156,32 @@ package final class SubscriptionBuffer: Sendable {
         self.shared.withLock { $0.isPausing }
     }
 
+    /// How much waits, what the consumer took last counted until it asks for more; and the most bytes that ever did.
+    ///
+    /// - Parameter held: what the loop has taken out at the moment.
+    package func depth(held: Depth) -> (now: Depth, highWater: Int) {
+        self.shared.withLock { shared in
+            let count = shared.filling?.count ?? held.count
+            let bytes = shared.filling?.byteCount ?? held.bytes
+            let now = Depth(count: count + shared.taken.count, bytes: bytes + shared.taken.bytes)
+            return (now, max(shared.highWater, now.bytes))
+        }
+    }
+
     // MARK: The consumer's side
 
     /// Swaps the consumer's drained arena for the filled one.
     package func refill(_ drained: inout Arena) -> Refill {
-        drained.recycle()
+        let capacity = drained.capacity
+        drained.recycle(isTight: self.budget?.isTight ?? false)
+        self.account(drained.capacity - capacity)
         var own: Arena? = Arena()
         Self.exchange(&drained, &own)
         let result: Refill = self.shared.withLock { shared in
+            shared.taken = Depth()
             if let count = shared.filling?.countAndLost, count > 0 {
                 swap(&own, &shared.filling)
+                shared.taken = Depth(count: own?.count ?? 0, bytes: own?.byteCount ?? 0)
                 let resumes = shared.isPausing
                 shared.isPausing = false
                 return .filled(resumesReading: resumes)

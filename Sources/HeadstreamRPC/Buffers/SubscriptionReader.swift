@@ -16,12 +16,14 @@ package struct SubscriptionReader: ~Copyable {
         return record
     }
 
-    /// Notifications that were lost before those in hand; told once.
-    package mutating func takeLost() -> UInt64 {
-        let lost = self.arena.lost
-        self.arena.lost = 0
-        return lost
+    /// Notifications that were lost at this place of the stream; told once.
+    package mutating func takeLoss() -> (count: UInt64, records: LostRecords?)? {
+        guard self.arena.lost > 0 else { return nil }
+        return self.arena.takeLoss()
     }
+
+    /// Whether anything is left of the batch in hand: notifications, or a loss to tell.
+    package var hasMore: Bool { self.arena.countAndLost > 0 }
 
     /// How many notifications are in hand.
     package var count: Int { self.arena.count }

@@ -165,6 +165,7 @@ extension RequestProcessor {
             return
         }
         self.statistics.responses &+= 1
+        self.statistics.latencies.add(now > entry.began ? now - entry.began : 0)
         if let place = envelope.error {
             let node = self.nodeError(at: place, in: message)
             let error = node.rpcError.sent()

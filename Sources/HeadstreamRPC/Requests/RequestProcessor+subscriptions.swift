@@ -12,11 +12,13 @@ extension RequestProcessor {
         id: RequestID,
         text: [UInt8],
         buffer: SubscriptionBuffer,
+        now: UInt64,
         deadline: UInt64,
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        self.submit(id, [.subscribe(local, methods, buffer, waiter)], text: text, deadline: deadline, actions: &actions)
+        let purpose = Purpose.subscribe(local, methods, buffer, waiter)
+        self.submit(id, [purpose], text: text, now: now, deadline: deadline, actions: &actions)
     }
 
     /// A consumer has left. In any state, any number of times: the server is told once, if it knows the subscription.
@@ -63,7 +65,7 @@ extension RequestProcessor {
         }
         self.statistics.notifications &+= 1
         if slot.pointee.holdsArena, slot.pointee.sibling == nil,
-            slot.pointee.arena.append(result, limit: slot.pointee.resultLimit)
+            slot.pointee.arena.appendInPlace(result, limit: slot.pointee.resultLimit)
         {
             return
         }
@@ -86,7 +88,7 @@ extension RequestProcessor {
         self.orphans.append(id: id, result: message)
     }
 
-    /// The first notification of a turn, one for several consumers, or one that meets a full buffer.
+    /// The first notification of a turn, one for several consumers, or one that finds no place in the block as it is.
     @inline(never)
     private mutating func deliverCarefully(
         _ result: UnsafeRawBufferPointer,
@@ -98,27 +100,88 @@ extension RequestProcessor {
         var next: SubscriptionTable.Slot? = first
         while let slot = next {
             next = slot.pointee.sibling
-            if !slot.pointee.holdsArena {
-                slot.pointee.arena = slot.pointee.buffer.takeFilling()
-                slot.pointee.holdsArena = true
-                slot.pointee.filledIndex = self.filled.count
-                self.filled.append(slot)
-                actions.hasFilled = true
+            self.hold(slot, &actions)
+            let bytes = slot.pointee.keepsMessages ? message : result
+            var delivery = slot.pointee.deliver(bytes, mayAskForRoom: true)
+            if case .needsRoom = delivery {
+                // Ends subscriptions, perhaps a sibling of this one: the next is asked for again.
+                self.makeRoom(for: slot, now: now, actions: &actions)
+                next = slot.pointee.sibling
+                delivery = slot.pointee.deliver(bytes, mayAskForRoom: false)
             }
-            switch slot.pointee.deliver(slot.pointee.keepsMessages ? message : result) {
-            case .stored:
+            switch delivery {
+            case .stored, .needsRoom:
                 break
             case .storedButFull:
+                if !slot.pointee.isFull { slot.pointee.pauses &+= 1 }
                 slot.pointee.isFull = true
+                if self.pausing.isEmpty { self.statistics.pauses &+= 1 }
                 self.pausing.insert(slot.pointee.local)
                 actions.suspendsReading = true
                 actions.resumesReading = false
-            case .storedInPlaceOf(let count):
+            case .storedInPlaceOf(let count), .lost(let count):
+                slot.pointee.lost &+= UInt64(count)
                 self.statistics.lost &+= UInt64(count)
-            case .lost:
-                self.statistics.lost &+= 1
             case .overflowed:
-                self.overflow(slot, now: now, actions: &actions)
+                let text = """
+                    the consumer left \(slot.pointee.arena.byteCount) bytes of notifications unread; raise the buffer \
+                    limit, or choose a policy that drops or waits
+                    """
+                self.overflow(slot, text, now: now, actions: &actions)
+            }
+        }
+    }
+
+    /// Takes a slot's arena out of its buffer, until the next ``publish(_:)``.
+    private mutating func hold(_ slot: SubscriptionTable.Slot, _ actions: inout RequestProcessorActions) {
+        guard !slot.pointee.holdsArena else { return }
+        slot.pointee.takeArena()
+        slot.pointee.filledIndex = self.filled.count
+        self.filled.append(slot)
+        actions.hasFilled = true
+    }
+
+    /// What all buffers may take together is used up: others give way to `needy`, the lowest priority first, of its own
+    /// priority those that hold more than it does. Where nobody does, its own policy has to do.
+    ///
+    /// A search looks at every subscription. So one that freed little is the last in its read, but for a stream that would
+    /// fail, which does so once.
+    private mutating func makeRoom(
+        for needy: SubscriptionTable.Slot,
+        now: UInt64,
+        actions: inout RequestProcessorActions
+    ) {
+        guard !self.hasSearchedRoom || needy.pointee.buffer.policy == .fail else { return }
+        let budget = self.limits.bufferBudget
+        let used = budget.used
+        defer { self.hasSearchedRoom = used - budget.used < self.table.count * 64 }
+        let (priority, held) = (needy.pointee.buffer.priority, needy.pointee.arena.capacity)
+        var candidates: [(slot: SubscriptionTable.Slot, priority: BufferPriority, bytes: Int)] = []
+        for slot in self.table.sorted() where slot != needy && slot.pointee.buffer.priority <= priority {
+            self.hold(slot, &actions)
+            candidates.append((slot, slot.pointee.buffer.priority, slot.pointee.arena.capacity))
+        }
+        // The sort is stable, and the slots came in the order of their local ids.
+        candidates.sort { $0.priority == $1.priority ? $0.bytes > $1.bytes : $0.priority < $1.priority }
+        for (slot, itsPriority, bytes) in candidates where bytes > 0 {
+            // More than is needed now, so that the search is not for a few notifications only.
+            if budget.used <= budget.limit / 8 * 7 { return }
+            let isBelow = itsPriority < priority
+            guard slot.pointee.arena.count == 0 || isBelow || bytes > held else { continue }
+            switch slot.pointee.buffer.policy {
+            case .suspendReading where slot.pointee.arena.count > 0:
+                continue
+            case .fail where slot.pointee.arena.count > 0:
+                guard isBelow else { continue }
+                let gone = slot.pointee.giveWay()
+                self.statistics.lost &+= UInt64(gone)
+                let text = """
+                    the buffers of this connection are full (maxBufferedBytes \(budget.limit)) and a subscription of \
+                    higher priority needed room: \(gone) notifications were dropped
+                    """
+                self.overflow(slot, text, now: now, actions: &actions)
+            default:
+                self.statistics.lost &+= UInt64(slot.pointee.giveWay())
             }
         }
     }
@@ -126,17 +189,12 @@ extension RequestProcessor {
     /// A consumer is too slow and wants to know: what is buffered is delivered, then its stream ends.
     private mutating func overflow(
         _ slot: SubscriptionTable.Slot,
+        _ text: String,
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
         let local = slot.pointee.local
-        let error = RPCError(
-            .consumerTooSlow,
-            """
-            the consumer left more than \(slot.pointee.arenaLimit) bytes of notifications unread; raise the buffer limit, \
-            or choose .dropOldest or .suspendReading
-            """
-        )
+        let error = RPCError(.consumerTooSlow, text)
         self.locals[local] = nil
         self.retire(slot, .failed(error), &actions)
         actions.endedSubscriptions.append(local)
@@ -146,10 +204,28 @@ extension RequestProcessor {
     /// Puts the filled arenas back where the consumers find them. At the end of each read that stored something.
     package mutating func publish(_ actions: inout RequestProcessorActions) {
         for slot in self.filled {
-            if let slot, let consumer = self.publish(slot) { actions.consumers.append(consumer) }
+            guard let slot else { continue }
+            if slot.pointee.arena.byteCount > self.limits.warningThreshold { self.warn(slot, &actions) }
+            if let consumer = self.publish(slot) { actions.consumers.append(consumer) }
         }
-        self.filled.removeAll(keepingCapacity: true)
+        self.filled.removeAll(keepingCapacity: self.filled.capacity <= 1024)
+        self.hasSearchedRoom = false
         actions.hasFilled = false
+    }
+
+    /// A consumer falls behind: told once, and again when it had caught up in between.
+    @inline(never)
+    private func warn(_ slot: SubscriptionTable.Slot, _ actions: inout RequestProcessorActions) {
+        guard !slot.pointee.isWarned else { return }
+        slot.pointee.isWarned = true
+        actions.note(
+            .slowConsumer(
+                slot.pointee.local,
+                kind: slot.pointee.buffer.kind,
+                bytes: slot.pointee.arena.byteCount,
+                limit: slot.pointee.arenaLimit
+            )
+        )
     }
 
     private mutating func publish(_ slot: SubscriptionTable.Slot) -> CheckedContinuation<Void, Never>? {
@@ -323,6 +399,7 @@ extension RequestProcessor {
             id,
             [.unsubscribe(waiter, serverID: serverID)],
             text: text,
+            now: now,
             deadline: deadline.overflow ? .max : deadline.partialValue,
             isUrgent: true,
             actions: &actions

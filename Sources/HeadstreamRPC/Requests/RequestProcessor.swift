@@ -17,6 +17,10 @@ package struct RequestProcessor: ~Copyable {
         package var maxQueued = 10_000
         /// Bytes of notifications kept until their subscription is known.
         package var orphanBytes = 1 << 20
+        /// What all subscriptions' buffers may take together.
+        package var bufferBudget = BufferBudget(limit: .max)
+        /// Bytes that may wait for a consumer before a notice is given.
+        package var warningThreshold = Int.max
         /// How long an unsubscribe request of our own waits for its answer, in nanoseconds.
         package var unsubscribeTimeout: UInt64 = 5_000_000_000
 
@@ -37,10 +41,12 @@ package struct RequestProcessor: ~Copyable {
         var group: RequestID
         var groupCount: Int
         var isOnWire = false
+        /// When it was made, in nanoseconds on the loop's clock.
+        var began: UInt64 = 0
     }
 
-    let limits: Limits
-    let ids: RequestIDs
+    package let limits: Limits
+    package let ids: RequestIDs
     /// Requests that wait for an answer or for their turn.
     var entries: [RequestID: Entry] = [:]
     /// Texts of the messages that wait for their turn, by their first id.
@@ -49,7 +55,7 @@ package struct RequestProcessor: ~Copyable {
     /// Unsubscribe requests that wait: they go first, so that no subscription outlives its consumer behind slow calls.
     var urgentQueue = RequestQueue()
     /// Requests on the wire.
-    package private(set) var inFlight = 0
+    package internal(set) var inFlight = 0
     /// Those of them that belong to batches.
     private(set) var batchItemsInFlight = 0
     var queuedCount = 0
@@ -72,11 +78,15 @@ package struct RequestProcessor: ~Copyable {
     var lingering: [[UInt8]: Lingering] = [:]
     /// Slots that hold their arena, to be published at the read's end; `nil` where one has ended meanwhile.
     var filled: [SubscriptionTable.Slot?] = []
+    /// Since the last ``publish(_:)``, subscriptions were asked to give way to one that needed room, and little came of it.
+    var hasSearchedRoom = false
     /// Subscriptions that made the connection stop reading and may not have been drained since.
     var pausing: Set<LocalSubscriptionID> = []
     var notificationShape = NotificationShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
+    /// The connection does not stand yet, so that all requests wait for their turn.
+    private(set) var isHeld = false
     /// Why no more requests are taken.
     private(set) var closed: RPCError?
     package var statistics = Statistics()
@@ -93,6 +103,10 @@ package struct RequestProcessor: ~Copyable {
         package var notifications: UInt64 = 0
         package var lost: UInt64 = 0
         package var malformed: UInt64 = 0
+        /// How often reading was suspended.
+        package var pauses: UInt64 = 0
+        /// From a request's way to the socket to its answer.
+        package var latencies = LatencyHistogram()
 
         package init() {}
     }
@@ -121,38 +135,63 @@ package struct RequestProcessor: ~Copyable {
     /// When ``deadlineReached(now:actions:)`` is next to be called.
     package var nextDeadline: UInt64? { self.deadlines.earliest }
 
+    /// Whether requests are taken.
+    var isOpen: Bool { self.closed == nil }
+
     // MARK: Sending
+
+    /// The connection does not stand yet: requests wait, within their time.
+    package mutating func hold() {
+        self.isHeld = true
+    }
+
+    /// The connection stands: what waits goes out.
+    package mutating func opened(_ actions: inout RequestProcessorActions) {
+        self.isHeld = false
+        self.sendQueued(&actions)
+    }
 
     /// A caller wants a request to be made.
     ///
     /// - Parameters:
     ///   - text: the whole message, encoded with this id.
-    ///   - deadline: on the loop's clock, in nanoseconds.
+    ///   - now: on the loop's clock, in nanoseconds.
+    ///   - deadline: on the same clock.
     package mutating func submit(
         _ id: RequestID,
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        self.submit(id, [.call(waiter)], text: text, deadline: deadline, actions: &actions)
+        self.submit(id, [.call(waiter)], text: text, now: now, deadline: deadline, actions: &actions)
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
     package mutating func submitBatch(
         _ firstID: RequestID,
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         waiters: [Waiter],
         actions: inout RequestProcessorActions
     ) {
-        self.submit(firstID, waiters.map { .call($0) }, text: text, deadline: deadline, actions: &actions)
+        self.submit(
+            firstID,
+            waiters.map { .call($0) },
+            text: text,
+            now: now,
+            deadline: deadline,
+            actions: &actions
+        )
     }
 
     mutating func submit(
         _ first: RequestID,
         _ purposes: [Purpose],
         text: [UInt8],
+        now: UInt64,
         deadline: UInt64,
         isUrgent: Bool = false,
         actions: inout RequestProcessorActions
@@ -164,10 +203,10 @@ package struct RequestProcessor: ~Copyable {
             return
         }
         let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        let goesOut = isNext && self.inFlight + count <= self.limits.maxInFlight
+        let goesOut = isNext && !self.isHeld && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
-            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut)
+            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
             self.deadlines.insert(id, at: deadline)
             switch purpose {
             case .call: break
@@ -212,7 +251,7 @@ package struct RequestProcessor: ~Copyable {
     /// Sends what waits, as far as the window allows.
     mutating func sendQueued(_ actions: inout RequestProcessorActions) {
         if self.pendingShared == 0, !self.waitingDepartures.isEmpty { self.departWaiting(&actions) }
-        while self.queuedCount > 0, let (first, text) = self.nextQueued() {
+        while !self.isHeld, self.queuedCount > 0, let (first, text) = self.nextQueued() {
             let count = self.liveItems(ofGroup: first)
             guard self.inFlight + count <= self.limits.maxInFlight else { break }
             if self.urgentQueue.first == first { self.urgentQueue.removeFirst() } else { self.queue.removeFirst() }
@@ -307,10 +346,13 @@ package struct RequestProcessor: ~Copyable {
 
     /// The connection is over: everything that waits ends with `error`, and nothing more is taken.
     ///
-    /// - Parameter streams: how streams end; by default with `error`.
+    /// - Parameters:
+    ///   - streams: how streams end; by default with `error`.
+    ///   - keepsStreams: whether they do not end, but wait for another connection that fills their buffers.
     package mutating func connectionLost(
         _ error: RPCError,
         streams: SubscriptionBuffer.End? = nil,
+        keepsStreams: Bool = false,
         actions: inout RequestProcessorActions
     ) {
         guard self.closed == nil else { return }
@@ -334,7 +376,7 @@ package struct RequestProcessor: ~Copyable {
             self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
         }
         self.publish(&actions)
-        for slot in self.table.sorted() {
+        for slot in self.table.sorted() where !keepsStreams {
             if let waiter = slot.pointee.buffer.finish(streams ?? .failed(error)) { actions.consumers.append(waiter) }
             actions.endedSubscriptions.append(slot.pointee.local)
         }

@@ -51,4 +51,6 @@ package enum RPCNotice: Sendable, Equatable {
     case unattributedError(NodeError)
     /// An answer to no request that waits: late, doubled or invented.
     case unknownResponse(UInt64?)
+    /// More than the threshold waits for a consumer; both counts are in bytes.
+    case slowConsumer(LocalSubscriptionID, kind: String, bytes: Int, limit: Int)
 }

@@ -27,6 +27,8 @@ actor NodeConnection: ChannelDelegate {
     private var framer = IPCFramer(maxMessageSize: NodeConnection.maxMessageSize)
     private var closing = ClosingHandshake(role: .server)
     private var outbound: [UInt8] = []
+    private var deflater: Deflater?
+    private var compressed: [UInt8] = []
     private var alarm: DeadlineID?
     private var isPumpQueued = false
     private var closeDeadline: DeadlineID?
@@ -46,6 +48,8 @@ actor NodeConnection: ChannelDelegate {
     // MARK: The channel
 
     nonisolated func channelOpened(_ channel: any Channel) {}
+
+    nonisolated func channelSecured(_ channel: any Channel) {}
 
     nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
         // The caller is the loop, which waits for this call's end: nobody else has the bytes meanwhile.
@@ -74,7 +78,7 @@ actor NodeConnection: ChannelDelegate {
                 self.phase = .closing
                 return bytes.count
             case .accepted(let request, let consumed):
-                request.acceptance.withUnsafeBytes { self.channel.write($0) }
+                self.accept(request)
                 self.phase = .open
                 self.script.opened(now: self.loop.now)
                 offset = consumed
@@ -83,6 +87,17 @@ actor NodeConnection: ChannelDelegate {
         if self.isIPC { self.readIPC(bytes, at: &offset) } else { self.readFrames(bytes, at: &offset) }
         self.pump()
         return offset
+    }
+
+    private func accept(_ request: UpgradeRequest) {
+        guard self.server.options.compresses else {
+            return request.acceptance.withUnsafeBytes { self.channel.write($0) }
+        }
+        let (response, agreement) = request.acceptance(compression: DeflateOptions())
+        response.withUnsafeBytes { self.channel.write($0) }
+        guard let agreement else { return }
+        self.frames.agreed(on: agreement)
+        self.deflater = Deflater(agreement)
     }
 
     private func readFrames(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) {
@@ -182,7 +197,13 @@ actor NodeConnection: ChannelDelegate {
             self.outbound.append(contentsOf: payload)
             self.outbound.append(0x0A)
         } else {
-            FrameWriter.append(opcode, payload: payload, mask: nil, to: &self.outbound)
+            if opcode == .text, self.deflater?.compress(payload, to: &self.compressed) == true {
+                self.compressed.withUnsafeBytes {
+                    FrameWriter.append(.text, payload: $0, mask: nil, isCompressed: true, to: &self.outbound)
+                }
+            } else {
+                FrameWriter.append(opcode, payload: payload, mask: nil, to: &self.outbound)
+            }
         }
         self.outbound.withUnsafeBytes { self.channel.write($0) }
     }

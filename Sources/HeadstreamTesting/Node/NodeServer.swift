@@ -5,7 +5,7 @@ import HeadstreamSockets
 actor NodeServer {
     nonisolated let loop: any Loop
     private let transcript: Transcript
-    private let options: ReplayOptions
+    nonisolated let options: ReplayOptions
     /// A replay in which a client's streams end with the recording.
     nonisolated let endsStreams: Bool
     private var listener: (any Listener)?
@@ -27,9 +27,9 @@ actor NodeServer {
     }
 
     /// Begins to listen; returns where.
-    func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
+    func listen(on address: SocketAddress, tls: TLSServer?) throws(SocketError) -> SocketAddress {
         let isIPC = if case .unix = address { true } else { false }
-        let listener = try self.loop.listen(on: address) { channel in
+        let listener = try self.loop.listen(on: address, tls: tls) { channel in
             self.assumeIsolated { $0.accept(channel, isIPC: isIPC) }
         }
         self.listener = listener

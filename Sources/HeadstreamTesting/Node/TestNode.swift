@@ -17,12 +17,17 @@ public final class TestNode: Sendable {
     public enum Transport: Sendable, Hashable {
         /// WebSocket on 127.0.0.1; port 0 for any free one.
         case webSocket(port: UInt16 = 0)
+        /// The same over TLS (`wss`). Without a certificate, one is made for 127.0.0.1 by an authority of its own; either
+        /// way clients must be told to trust it: ``TestNode/trustRoots``.
+        case secureWebSocket(port: UInt16 = 0, certificate: TestCertificate? = nil)
         /// A Unix socket; without a path, a name of its own in Linux's abstract namespace.
         case ipc(path: String? = nil)
     }
 
     /// Where clients connect to.
     public let endpoint: Endpoint
+    /// For ``TLSConfiguration/trustRoots`` of clients; nil for a node without TLS.
+    public let trustRoots: TLSConfiguration.TrustRoots?
     private let server: NodeServer
 
     /// Begins to listen.
@@ -56,16 +61,12 @@ public final class TestNode: Sendable {
         endsStreams: Bool = false
     ) async throws(Web3Error) {
         self.server = NodeServer(transcript, options, loop: loop, endsStreams: endsStreams)
-        let address: SocketAddress =
-            switch transport {
-            case .webSocket(let port): .host("127.0.0.1", port: port)
-            case .ipc(let path): .unix(path: path ?? "@headstream-test-\(UInt64.random(in: 0...(.max)))")
-            }
+        let transport = try transport.withCertificate()
+        self.trustRoots = transport.trustRoots
         do throws(SocketError) {
-            switch try await self.server.listen(on: address) {
-            case .host(let host, let port): self.endpoint = try Self.endpoint("ws://\(host):\(port)")
-            case .unix(let path): self.endpoint = .ipc(path)
-            }
+            let tls = try transport.tlsServer()
+            let address = try await self.server.listen(on: transport.address(named: "test"), tls: tls)
+            self.endpoint = try transport.endpoint(at: address)
         } catch {
             throw Web3Error(.cannotConnect, "the test node cannot listen: \(error.message)")
         }
@@ -74,12 +75,6 @@ public final class TestNode: Sendable {
     deinit {
         let server = self.server
         server.loop.execute { server.assumeIsolated { $0.abandoned() } }
-    }
-
-    private static func endpoint(_ url: String) throws(SocketError) -> Endpoint {
-        do throws(Web3Error) { return try Endpoint(url) } catch {
-            throw SocketError(.invalidAddress, message: error.message)
-        }
     }
 
     /// Returns when the recording was played to its end by a client.

@@ -11,7 +11,8 @@ import HeadstreamSockets
 /// }
 /// ```
 ///
-/// After the recording's last line streams end with nil, so that a test needs no counting.
+/// After the recording's last line streams end with nil, so that a test needs no counting. With `.secureWebSocket()` the
+/// client trusts the node's certificate, unless `configuration.tls` names whom it trusts.
 ///
 /// - Parameters:
 ///   - path: of the recording, relative to the working directory.
@@ -57,6 +58,9 @@ public func withReplay<Value>(
         loop: configuration.loop ?? EventLoop.shared,
         endsStreams: true
     )
+    if let trustRoots = node.trustRoots, configuration.tls.trustRoots == .system {
+        configuration.tls.trustRoots = trustRoots
+    }
     do {
         let value = try await Web3.withConnection(to: node.endpoint, configuration: configuration) { web3 in
             try await body(web3, node)

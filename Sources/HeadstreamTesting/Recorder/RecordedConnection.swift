@@ -11,8 +11,12 @@ actor RecordedConnection: ChannelDelegate {
         case requesting(ServerHandshake)
         /// Until the recorder lets it in; an IPC client has no request.
         case waiting(UpgradeRequest?)
-        /// Until the node's socket stands.
-        case connecting(UpgradeRequest?, ClientHandshake?)
+        /// Until the socket stands, at the node or at a proxy in front of it.
+        case connecting(UpgradeRequest?, Dialling)
+        /// Until the proxy has opened the tunnel.
+        case tunnelling(UpgradeRequest?, ProxyTunnel, Dialling)
+        /// With `wss`, until the TLS handshake with the node is done.
+        case securing(UpgradeRequest?, ClientHandshake)
         /// Until the node's 101.
         case upgrading(UpgradeRequest?, ClientHandshake)
         case open
@@ -54,7 +58,7 @@ actor RecordedConnection: ChannelDelegate {
     var isEnding: Bool {
         switch self.phase {
         case .closing, .refused, .ended: true
-        case .requesting, .waiting, .connecting, .upgrading, .open: false
+        case .requesting, .waiting, .connecting, .tunnelling, .securing, .upgrading, .open: false
         }
     }
 
@@ -62,6 +66,10 @@ actor RecordedConnection: ChannelDelegate {
 
     nonisolated func channelOpened(_ channel: any Channel) {
         self.assumeIsolated { $0.nodeOpened(channel) }
+    }
+
+    nonisolated func channelSecured(_ channel: any Channel) {
+        self.assumeIsolated { $0.nodeSecured(channel) }
     }
 
     nonisolated func channel(_ channel: any Channel, received bytes: UnsafeMutableRawBufferPointer) -> Int {
@@ -100,6 +108,10 @@ actor RecordedConnection: ChannelDelegate {
                 offset = consumed
                 self.wait(with: request)
             }
+        case (.tunnelling(let request, var tunnel, let dialling), .node):
+            let action = tunnel.received(UnsafeRawBufferPointer(bytes))
+            self.phase = .tunnelling(request, tunnel, dialling)
+            offset = self.tunnel(action)
         case (.upgrading(let request, var handshake), .node):
             let action = handshake.received(UnsafeRawBufferPointer(bytes))
             self.phase = .upgrading(request, handshake)
@@ -138,26 +150,55 @@ actor RecordedConnection: ChannelDelegate {
     func connect() {
         guard case .waiting(let request) = self.phase else { return }
         let configuration = self.server.configuration
-        let address: SocketAddress
-        let handshake: ClientHandshake?
+        let dialling: Dialling
         do throws(HandshakeError) {
-            (address, handshake) = try self.server.endpoint.dialling(with: configuration) { self.loop.fillRandom($0) }
+            dialling = try self.server.endpoint.dialling(with: configuration) { self.loop.fillRandom($0) }
         } catch {
             return self.unreachable(error.message)
         }
-        self.phase = .connecting(request, handshake)
+        self.phase = .connecting(request, dialling)
         self.setDeadline(configuration.connectTimeout) { $0.connectTimedOut() }
-        self.node.attach(self.loop.connect(to: address, delegate: self))
+        self.node.attach(self.loop.connect(to: dialling.address, delegate: self))
     }
 
     private func nodeOpened(_ channel: any Channel) {
-        guard case .connecting(let request, let handshake) = self.phase else { return }
-        if let handshake {
-            self.phase = .upgrading(request, handshake)
-            handshake.request.withUnsafeBytes { channel.write($0) }
+        guard case .connecting(let request, let dialling) = self.phase else { return }
+        if let tunnel = dialling.tunnel {
+            self.phase = .tunnelling(request, tunnel, dialling)
+            tunnel.request.withUnsafeBytes { channel.write($0) }
         } else {
-            self.established(request)
+            self.reachedNode(channel, request, dialling)
         }
+    }
+
+    private func tunnel(_ action: ProxyTunnel.Action) -> Int {
+        guard case .tunnelling(let request, _, let dialling) = self.phase else { return 0 }
+        let name = dialling.proxyName ?? ""
+        switch action {
+        case .needMore: break
+        case .established(let consumed):
+            if let channel = self.node.channel { self.reachedNode(channel, request, dialling) }
+            return consumed
+        case .refused(let refusal): self.unreachable("the proxy \(name) answered \(refusal.message)")
+        case .failed(let error): self.unreachable("the proxy \(name): \(error.message)")
+        }
+        return 0
+    }
+
+    /// From here on the bytes are the node's, whatever stands in between.
+    private func reachedNode(_ channel: any Channel, _ request: UpgradeRequest?, _ dialling: Dialling) {
+        guard let handshake = dialling.handshake else { return self.established(request) }
+        self.phase = .securing(request, handshake)
+        guard let client = self.server.endpoint.tlsClient(with: self.server.configuration) else {
+            return self.nodeSecured(channel)
+        }
+        channel.startTLS(client)
+    }
+
+    private func nodeSecured(_ channel: any Channel) {
+        guard case .securing(let request, let handshake) = self.phase else { return }
+        self.phase = .upgrading(request, handshake)
+        handshake.request.withUnsafeBytes { channel.write($0) }
     }
 
     private func upgrade(_ action: ClientHandshake.Action) -> Int {
@@ -186,6 +227,10 @@ actor RecordedConnection: ChannelDelegate {
             let action = handshake.deadlineReached()
             self.phase = .upgrading(request, handshake)
             _ = self.upgrade(action)
+        } else if case .tunnelling(let request, var tunnel, let dialling) = self.phase {
+            let action = tunnel.deadlineReached()
+            self.phase = .tunnelling(request, tunnel, dialling)
+            _ = self.tunnel(action)
         } else {
             self.unreachable("no connection within \(self.server.configuration.connectTimeout)")
         }
@@ -194,6 +239,7 @@ actor RecordedConnection: ChannelDelegate {
     /// There is no connection to the node: the client is told why, with the node's own status where it gave one.
     private func unreachable(_ reason: String, _ refusal: UpgradeRefusal? = nil) {
         self.isNodeEndKnown = true
+        let reason = self.server.secrets.redacting(reason)
         guard self.record(.error("\(self.server.endpoint): \(reason)")) else { return }
         // A redirection would lead past the recorder.
         guard let refusal, 400...599 ~= refusal.status else {
@@ -240,7 +286,7 @@ actor RecordedConnection: ChannelDelegate {
             self.awaitEnds()
         case .waiting:
             self.refuse(503, "Service Unavailable", reason)
-        case .requesting, .connecting, .upgrading:
+        case .requesting, .connecting, .tunnelling, .securing, .upgrading:
             self.end()
         case .closing, .refused, .ended:
             break
@@ -259,7 +305,7 @@ actor RecordedConnection: ChannelDelegate {
     private func ended(_ side: Side, _ reason: ChannelEnd) {
         self.pipe(side).end()
         switch (self.phase, side) {
-        case (.connecting, .node), (.upgrading, .node):
+        case (.connecting, .node), (.tunnelling, .node), (.securing, .node), (.upgrading, .node):
             self.nodeEndedEarly(reason)
         case (.open, .node):
             self.isNodeEndKnown = true
@@ -290,6 +336,10 @@ actor RecordedConnection: ChannelDelegate {
             let action = handshake.endOfStream()
             self.phase = .upgrading(request, handshake)
             _ = self.upgrade(action)
+        case (.tunnelling(let request, var tunnel, let dialling), .endOfStream):
+            let action = tunnel.endOfStream()
+            self.phase = .tunnelling(request, tunnel, dialling)
+            _ = self.tunnel(action)
         case (_, .failed(let error)): self.unreachable(error.message)
         case (_, .endOfStream): self.unreachable("the connection ended at once")
         }

@@ -32,6 +32,8 @@ import HeadstreamSockets
 public final class Recorder: Sendable {
     /// Where the client connects to.
     public let endpoint: Endpoint
+    /// For ``TLSConfiguration/trustRoots`` of the client; nil without TLS.
+    public let trustRoots: TLSConfiguration.TrustRoots?
     /// Where it may also connect to, if the recorder listens on several.
     package let endpoints: [Endpoint]
     private let server: RecorderServer
@@ -44,8 +46,8 @@ public final class Recorder: Sendable {
     ///   - node: where the node is.
     ///   - path: the transcript's file.
     ///   - transport: what the client connects over; it need not be the node's.
-    ///   - configuration: for the connection to the node. `headers`, `userAgent`, `connectTimeout`, `closeTimeout`,
-    ///     `eventLoop` and `maxMessageSize` (here of both sides) count.
+    ///   - configuration: for the connection to the node. `headers`, `userAgent`, `proxy`, `environment`,
+    ///     `connectTimeout`, `closeTimeout`, `eventLoop` and `maxMessageSize` (here of both sides) count.
     /// - Throws: ``Web3Error`` for an endpoint that is none or where it cannot listen; ``TranscriptError`` for a file
     ///   that cannot be created.
     public convenience init(
@@ -67,20 +69,12 @@ public final class Recorder: Sendable {
         if case .invalid(let reason) = node.target { throw Web3Error(.invalidEndpoint, reason) }
         let loop = configuration.loop ?? EventLoop.shared
         self.server = RecorderServer(recording: node, configuration: configuration, loop: loop)
-        let addresses = transports.map { transport -> SocketAddress in
-            switch transport {
-            case .webSocket(let port): .host("127.0.0.1", port: port)
-            case .ipc(let path): .unix(path: path ?? "@headstream-recorder-\(UInt64.random(in: 0...(.max)))")
-            }
-        }
+        let transports = try transports.map { transport throws(Web3Error) in try transport.withCertificate() }
+        self.trustRoots = transports.lazy.compactMap(\.trustRoots).first
         do {
-            let bound = try await self.server.start(on: addresses, path: path)
-            self.endpoints = try bound.map { address in
-                switch address {
-                case .host: try Endpoint("ws://\(address)")
-                case .unix(let path): .ipc(path)
-                }
-            }
+            let places = try transports.map { ($0.address(named: "recorder"), try $0.tlsServer()) }
+            let bound = try await self.server.start(on: places, path: path)
+            self.endpoints = try zip(transports, bound).map { try $0.endpoint(at: $1) }
         } catch let error as SocketError {
             throw Web3Error(.cannotConnect, "the recorder cannot listen: \(error.message)")
         }

@@ -11,6 +11,8 @@ actor RecorderServer {
     nonisolated let loop: any Loop
     nonisolated let endpoint: Endpoint
     nonisolated let configuration: Configuration
+    /// What is written down and told to nobody, even where the node quotes it.
+    nonisolated let secrets: Secrets
     private var file: RecordingFile?
     private var listeners: [any Listener] = []
     private var connections: [RecordedConnection] = []
@@ -27,22 +29,22 @@ actor RecorderServer {
     init(recording endpoint: Endpoint, configuration: Configuration, loop: any Loop) {
         self.endpoint = endpoint
         self.configuration = configuration
+        self.secrets = Secrets(of: endpoint, configuration, sparesWords: true)
         self.loop = loop
     }
 
     /// Begins to listen, and then to write: a file is not emptied for a recorder that cannot begin.
-    func start(on addresses: [SocketAddress], path: String) throws -> [SocketAddress] {
+    func start(on places: [(address: SocketAddress, tls: TLSServer?)], path: String) throws -> [SocketAddress] {
         do {
-            for address in addresses {
+            for (address, tls) in places {
                 let isIPC = if case .unix = address { true } else { false }
                 self.listeners.append(
-                    try self.loop.listen(on: address) { channel in
+                    try self.loop.listen(on: address, tls: tls) { channel in
                         self.assumeIsolated { $0.accept(channel, isIPC: isIPC) }
                     }
                 )
             }
-            let secrets = Secrets(of: self.endpoint, headers: self.configuration.headers)
-            self.file = try RecordingFile(path: path, recording: self.endpoint, secrets: secrets)
+            self.file = try RecordingFile(path: path, recording: self.endpoint, secrets: self.secrets)
             return self.listeners.map(\.address)
         } catch {
             self.isClosing = true

@@ -36,18 +36,22 @@ public struct ReplayOptions: Sendable, Hashable {
     /// Whether the last event of the recording (`close`, `drop`, `error`) is played; if not, the replay is finished
     /// where it stands.
     public var playsFinalEvent: Bool
+    /// Whether the node accepts permessage-deflate (RFC 7692) from a client that offers it, and compresses then.
+    public var compresses: Bool
 
     public init(
         speed: ReplaySpeed = .max,
         isStrict: Bool = false,
         awaitedSubscriptions: Int = 0,
         settleTime: Duration = .milliseconds(100),
-        playsFinalEvent: Bool = true
+        playsFinalEvent: Bool = true,
+        compresses: Bool = false
     ) {
         self.speed = speed
         self.isStrict = isStrict
         self.awaitedSubscriptions = awaitedSubscriptions
         self.settleTime = settleTime
         self.playsFinalEvent = playsFinalEvent
+        self.compresses = compresses
     }
 }

@@ -69,6 +69,12 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
         self.network.hasBytes(self)
     }
 
+    /// A handshake's random numbers are OpenSSL's own, so no run with them would be a function of its seed.
+    func startTLS(_ client: TLSClient) {
+        guard !self.isClosed else { return }
+        self.fail(.noSimulatedTLS)
+    }
+
     func finishWriting() {
         guard !self.isClosed, !self.writingFinished else { return }
         self.writingFinished = true
@@ -293,5 +299,11 @@ final class SimulatedChannel: Channel, Lane, @unchecked Sendable {
         if self.inboundCount > 0 { text += ", \(self.inboundCount) bytes not read" }
         if !self.isReading { text += ", not reading" }
         return text
+    }
+}
+
+extension SocketError {
+    static var noSimulatedTLS: Self {
+        Self(.tls(.unavailable), message: "a simulated loop has no TLS; use ws:// there, or a real loop")
     }
 }

@@ -176,9 +176,11 @@ extension SimulatedLoop: Loop {
 
     package func listen(
         on address: SocketAddress,
+        tls: TLSServer?,
         accept: @escaping (any Channel) -> any ChannelDelegate
     ) throws(SocketError) -> any Listener {
-        try self.network.listen(on: address, accept: accept)
+        if tls != nil { throw .noSimulatedTLS }
+        return try self.network.listen(on: address, accept: accept)
     }
 
     private func wakeSleeper(_ id: UInt64, slept: Bool) {

@@ -84,6 +84,8 @@ private struct TranscriptParser {
     }
 
     private mutating func readRemark(_ bytes: ArraySlice<UInt8>) throws(TranscriptError) {
+        // It would be written as a space, and a remark with one could come back as an event.
+        guard !bytes.contains(UInt8(ascii: "\r")) else { throw self.failure("a carriage return within a line") }
         let trimmed = bytes.drop { $0 == UInt8(ascii: " ") }
         // `@` and a digit, or what a mistyped time begins with; `// @alice: …` stays a remark.
         guard trimmed.first == UInt8(ascii: "@"), let second = trimmed.dropFirst().first,

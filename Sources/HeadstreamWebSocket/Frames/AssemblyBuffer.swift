@@ -48,6 +48,31 @@ struct AssemblyBuffer: ~Copyable {
         return UnsafeRawBufferPointer(start: destination, count: source.count)
     }
 
+    /// Room for bytes behind the contents, to be told to ``commit(_:)``: at least one byte. When the contents have
+    /// reached `limit` it is one, so that a writer who has more shows it.
+    mutating func room(limit: Int) -> UnsafeMutableRawBufferPointer {
+        let storage: UnsafeMutableRawPointer
+        if let base = self.base, self.count < self.capacity || self.count >= limit {
+            storage = base
+        } else {
+            storage = self.grow(to: self.count + 1, total: limit)
+        }
+        // The byte past the limit lies in the slack.
+        let size = max(1, min(self.capacity, limit) - self.count)
+        return UnsafeMutableRawBufferPointer(start: storage + self.count, count: size)
+    }
+
+    /// So many bytes of the room are filled.
+    mutating func commit(_ count: Int) {
+        self.count += count
+    }
+
+    /// What was appended since there were `start` bytes; valid until the next call.
+    func contents(from start: Int) -> UnsafeRawBufferPointer {
+        guard let base = self.base else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return UnsafeRawBufferPointer(start: base + start, count: self.count - start)
+    }
+
     /// The contents, followed by ``slack`` initialised bytes; valid until the next call.
     mutating func contents() -> UnsafeRawBufferPointer {
         let storage: UnsafeMutableRawPointer

@@ -34,6 +34,8 @@ package struct FrameParser: ~Copyable {
         case header
         /// Inside a data frame that is being gathered.
         case payload
+        /// Inside a frame of a compressed message.
+        case inflating
         /// The gathered message was handed out and can be forgotten now.
         case delivered
         /// After a close frame or a failure.
@@ -43,22 +45,27 @@ package struct FrameParser: ~Copyable {
     /// The limit of a message where none is given: 32 MiB, as much as geth sends.
     package static let defaultMaxMessageSize = 32 * 1024 * 1024
 
-    /// RSV1 to RSV3; none of them means anything without an extension. RFC 7692 would take RSV1 (0x40) out.
-    private static let refusedBits: UInt8 = 0x70
+    /// RSV1 to RSV3; none of them means anything without an extension.
+    static let reservedBits: UInt8 = 0x70
 
-    private let role: WebSocketRole
-    private let maxMessageSize: Int
+    let role: WebSocketRole
+    let maxMessageSize: Int
     private var phase = Phase.header
     /// The kind of the fragmented message between its first frame and its last.
-    private var openMessage: MessageKind?
+    var openMessage: MessageKind?
     /// Of the frame being gathered: the bytes still to come, its FIN bit, its mask, and the place in the mask (modulo 4)
     /// of the next byte.
-    private var frameRemaining = 0
-    private var frameIsFinal = false
-    private var frameMask: UInt32?
-    private var maskOffset = 0
-    private var text = UTF8Validator()
-    private var assembly = AssemblyBuffer()
+    var frameRemaining = 0
+    var frameIsFinal = false
+    var frameMask: UInt32?
+    var maskOffset = 0
+    var text = UTF8Validator()
+    var assembly = AssemblyBuffer()
+    /// Where permessage-deflate was agreed on.
+    var inflater: Inflater?
+    /// The open message is compressed, and has had so many compressed bytes.
+    var isCompressed = false
+    var compressedBytes = 0
 
     /// - Parameters:
     ///   - role: which end this is; the peer is the other.
@@ -66,6 +73,11 @@ package struct FrameParser: ~Copyable {
     package init(role: WebSocketRole, maxMessageSize: Int = Self.defaultMaxMessageSize) {
         self.role = role
         self.maxMessageSize = max(0, maxMessageSize)
+    }
+
+    /// Messages may be compressed from here on: permessage-deflate was agreed on in the opening handshake.
+    package mutating func agreed(on agreement: DeflateAgreement) {
+        self.inflater = Inflater(agreement)
     }
 
     /// Whether a close frame or a failure ended the parsing; all further bytes are discarded.
@@ -88,6 +100,8 @@ package struct FrameParser: ~Copyable {
                 if let event = self.beginFrame(in: bytes, at: &offset) { return event }
             case .payload:
                 if let event = self.gather(from: bytes, at: &offset) { return event }
+            case .inflating:
+                if let event = self.inflate(from: bytes, at: &offset) { return event }
             case .delivered:
                 self.assembly.clear()
                 self.phase = .header
@@ -107,7 +121,10 @@ package struct FrameParser: ~Copyable {
         let first = start.load(as: UInt8.self)
         let second = start.load(fromByteOffset: 1, as: UInt8.self)
 
-        guard first & Self.refusedBits == 0 else { return self.fail(.reservedBits(first & Self.refusedBits)) }
+        // What a compressed message needs is kept off the path of those that are not.
+        guard first & Self.reservedBits == 0 else {
+            return self.beginCompressed(start, available: available, at: &offset)
+        }
         let isMasked = second & 0x80 != 0
         guard isMasked == (self.role == .server) else { return self.fail(isMasked ? .maskForbidden : .maskMissing) }
         if first & 0x08 != 0 {
@@ -141,7 +158,7 @@ package struct FrameParser: ~Copyable {
             length = narrow
         }
         // The gathered bytes are within the limit, so the difference cannot overflow.
-        guard length <= self.maxMessageSize - self.assembly.count else {
+        guard length <= self.maxMessageSize - self.assembly.count || self.mayInflate(length) else {
             return self.fail(
                 .messageTooBig(size: UInt64(length) + UInt64(self.assembly.count), limit: self.maxMessageSize)
             )
@@ -168,12 +185,32 @@ package struct FrameParser: ~Copyable {
             self.openMessage = opcode == Opcode.text.rawValue ? .text : .binary
             self.text = UTF8Validator()
         }
+        self.beginPayload(length, isFinal: isFinal, mask: mask)
+        return nil
+    }
+
+    /// A frame's payload is gathered from here on.
+    mutating func beginPayload(_ length: Int, isFinal: Bool, mask: UInt32?) {
         self.frameRemaining = length
         self.frameIsFinal = isFinal
         self.frameMask = mask
         self.maskOffset = 0
-        self.phase = .payload
-        return nil
+        self.phase = self.isCompressed ? .inflating : .payload
+    }
+
+    /// A frame has come to its end.
+    ///
+    /// - Returns: nil if another frame of the message follows.
+    mutating func endPayload() -> Event? {
+        guard self.frameIsFinal, let kind = self.openMessage else {
+            self.phase = .header
+            return nil
+        }
+        guard self.text.isComplete else { return self.fail(.invalidUTF8) }
+        self.openMessage = nil
+        self.isCompressed = false
+        self.phase = .delivered
+        return .message(self.assembly.contents(), kind)
     }
 
     /// Takes what is there of the frame being gathered. Returns nil if another frame of the message follows.
@@ -192,14 +229,7 @@ package struct FrameParser: ~Copyable {
             if self.openMessage == .text, !self.text.consume(piece) { return self.fail(.invalidUTF8) }
         }
         guard self.frameRemaining == 0 else { return .needMore }
-        guard self.frameIsFinal, let kind = self.openMessage else {
-            self.phase = .header
-            return nil
-        }
-        guard self.text.isComplete else { return self.fail(.invalidUTF8) }
-        self.openMessage = nil
-        self.phase = .delivered
-        return .message(self.assembly.contents(), kind)
+        return self.endPayload()
     }
 
     /// Reads a control frame, which is at most 139 bytes and so is left in the buffer until it is whole.
@@ -245,7 +275,7 @@ package struct FrameParser: ~Copyable {
         return .close(code, reason)
     }
 
-    private mutating func fail(_ code: WebSocketError.Code) -> Event {
+    mutating func fail(_ code: WebSocketError.Code) -> Event {
         self.discard()
         return .failed(WebSocketError(code))
     }
@@ -253,6 +283,7 @@ package struct FrameParser: ~Copyable {
     private mutating func discard() {
         self.phase = .discarding
         self.openMessage = nil
+        self.inflater = nil
         self.assembly.release()
     }
 }

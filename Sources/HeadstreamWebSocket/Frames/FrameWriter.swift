@@ -12,19 +12,21 @@ package enum FrameWriter {
     ///   - payload: copied, and masked on the way.
     ///   - mask: four unpredictable bytes, fresh for each frame (RFC 6455 §5.3, §10.3); nil for a server.
     ///   - isFinal: false for all fragments of a message but the last.
+    ///   - isCompressed: whether it begins a message that ``Deflater`` has compressed (RFC 7692 §6.1).
     ///   - output: what the frame is appended to.
     package static func append(
         _ opcode: Opcode,
         payload: UnsafeRawBufferPointer,
         mask: UInt32?,
         isFinal: Bool = true,
+        isCompressed: Bool = false,
         to output: inout [UInt8]
     ) {
         let isControl = opcode.rawValue & 0x08 != 0
         let payload = isControl ? UnsafeRawBufferPointer(rebasing: payload.prefix(Self.maxControlPayload)) : payload
         let count = payload.count
         // The header is put together in two words, lowest byte first, and appended at once.
-        var first = UInt64((isFinal || isControl ? 0x80 : 0) | opcode.rawValue)
+        var first = UInt64((isFinal || isControl ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
         var second: UInt64 = 0
         let headerSize: Int
         if count < 126 {

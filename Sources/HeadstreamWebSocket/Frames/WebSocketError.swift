@@ -32,6 +32,10 @@ package struct WebSocketError: Error, Hashable, Sendable {
         case invalidCloseCode(UInt16)
         /// A message over the limit: its bytes as far as they were announced, and the limit.
         case messageTooBig(size: UInt64, limit: Int)
+        /// A compressed message whose output goes over the limit (RFC 7692 §8).
+        case inflatedTooBig(limit: Int)
+        /// A compressed message that does not inflate.
+        case corruptCompression
     }
 
     package let code: Code
@@ -43,8 +47,8 @@ package struct WebSocketError: Error, Hashable, Sendable {
     /// The code of the close frame that answers it (RFC 6455 §7.4.1).
     package var closeCode: UInt16 {
         switch self.code {
-        case .invalidUTF8: CloseCode.invalidPayload
-        case .messageTooBig: CloseCode.messageTooBig
+        case .invalidUTF8, .corruptCompression: CloseCode.invalidPayload
+        case .messageTooBig, .inflatedTooBig: CloseCode.messageTooBig
         default: CloseCode.protocolError
         }
     }
@@ -68,6 +72,9 @@ package struct WebSocketError: Error, Hashable, Sendable {
         case .invalidCloseCode(let code): "close frame with the invalid code \(code)"
         case .messageTooBig(let size, let limit):
             "message of \(size) bytes exceeds maxMessageSize \(limit); raise Configuration.maxMessageSize"
+        case .inflatedTooBig(let limit):
+            "compressed message inflates to more than maxMessageSize \(limit); raise Configuration.maxMessageSize"
+        case .corruptCompression: "compressed message that does not inflate"
         }
     }
 }

@@ -41,10 +41,11 @@ package struct UpgradeTarget: Sendable {
     ///
     /// - Throws: ``HandshakeError/Code/invalidRequest``, before anything is sent. The message names the place, not
     ///   the value: values may be secrets.
-    func request(key: String) throws(HandshakeError) -> [UInt8] {
+    func request(key: String, extensions: String?) throws(HandshakeError) -> [UInt8] {
         var lines = ["GET \(try self.validPath()) HTTP/1.1", "Host: \(try self.hostField())"]
         lines += ["Upgrade: websocket", "Connection: Upgrade"]
         lines += ["Sec-WebSocket-Key: \(key)", "Sec-WebSocket-Version: 13"]
+        if let extensions { lines.append("Sec-WebSocket-Extensions: \(extensions)") }
         var names: Set<String> = []
         for (name, value) in self.headers {
             names.insert(try Self.validName(name))
@@ -56,7 +57,7 @@ package struct UpgradeTarget: Sendable {
             lines.append("User-Agent: \(agent)")
         }
         if let userInfo = self.userInfo, !names.contains("authorization") {
-            lines.append("Authorization: Basic \(try Self.basicCredentials(userInfo))")
+            lines.append("Authorization: Basic \(try Self.basicCredentials(userInfo, of: "the endpoint"))")
         }
         return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
     }
@@ -77,7 +78,13 @@ package struct UpgradeTarget: Sendable {
 
     /// `Host`, with the port unless it is the scheme's own (RFC 9110 §7.2).
     private func hostField() throws(HandshakeError) -> String {
-        var name = self.host[...]
+        let host = try Self.validHost(self.host)
+        return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
+    }
+
+    /// The host as it is written in front of a port: an IPv6 address in brackets and without its zone.
+    static func validHost(_ host: String) throws(HandshakeError) -> String {
+        var name = host[...]
         if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() }
         let isAddress6 = name.contains(":")
         // A zone means something on this machine only (RFC 6874 §4).
@@ -100,8 +107,7 @@ package struct UpgradeTarget: Sendable {
         guard isValid else {
             throw Self.invalid("the endpoint's host is empty or has a character that a host name cannot have")
         }
-        let host = isAddress6 ? "[\(name)]" : String(name)
-        return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
+        return isAddress6 ? "[\(name)]" : String(name)
     }
 
     /// The name in lower case.
@@ -119,14 +125,17 @@ package struct UpgradeTarget: Sendable {
     }
 
     /// No control character but the tab; in particular no CR, LF or NUL (RFC 9110 §5.5).
-    private static func validValue(_ value: String, of place: String) throws(HandshakeError) -> String {
+    static func validValue(_ value: String, of place: String) throws(HandshakeError) -> String {
         guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
             throw Self.invalid("the value of the \(place) has a control character, such as a line break")
         }
         return HTTPHead.trimmed(value)
     }
 
-    private static func basicCredentials(_ userInfo: String) throws(HandshakeError) -> String {
+    /// `user:password`, percent-encoded as in a URL, for basic authentication (RFC 7617 §2).
+    ///
+    /// - Parameter owner: whose they are, for the message: `the endpoint`.
+    static func basicCredentials(_ userInfo: String, of owner: String) throws(HandshakeError) -> String {
         var bytes: [UInt8] = []
         var rest = Array(userInfo.utf8)[...]
         while let byte = rest.popFirst() {
@@ -137,12 +146,12 @@ package struct UpgradeTarget: Sendable {
             let digits = rest.prefix(2)
             guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
                 let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            else { throw Self.invalid("the endpoint's user and password are not percent-encoded correctly") }
+            else { throw Self.invalid("the user and password of \(owner) are not percent-encoded correctly") }
             bytes.append(value)
             rest = rest.dropFirst(2)
         }
         guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-            throw Self.invalid("the endpoint's user or password has a control character")
+            throw Self.invalid("the user or password of \(owner) has a control character")
         }
         if !bytes.contains(UInt8(ascii: ":")) { bytes.append(UInt8(ascii: ":")) }
         return Base64.encode(bytes)

@@ -20,9 +20,14 @@ enum BuiltCommand {
         return FileManager.default.isExecutableFile(atPath: path) ? path : nil
     }()
 
-    static let mainnet = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("Fixtures/sessions/mainnet-14000000-14000010.io").path
+    static let mainnet = Self.fixture("sessions/mainnet-14000000-14000010.io")
+
+    /// A file of the package's `Fixtures`.
+    static func fixture(_ path: String) -> String {
+        URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Fixtures/\(path)").path
+    }
 
     /// Runs it to its end.
     ///

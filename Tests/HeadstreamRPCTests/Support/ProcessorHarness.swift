@@ -61,7 +61,14 @@ final class ProcessorHarness {
         let text = RequestMessage.encode(id: id, method: method) { _ in }
         let waiter = self.outcomes.waiter(name)
         self.act { processor, actions in
-            processor.submit(id, text: text, deadline: self.now + timeout, waiter: waiter, actions: &actions)
+            processor.submit(
+                id,
+                text: text,
+                now: self.now,
+                deadline: self.now + timeout,
+                waiter: waiter,
+                actions: &actions
+            )
         }
         return id
     }
@@ -72,7 +79,14 @@ final class ProcessorHarness {
         let text = RequestMessage.encodeBatch(firstID: first, count: names.count) { _ in ("eth_call", { _ in }) }
         let waiters = names.map { self.outcomes.waiter($0) }
         self.act { processor, actions in
-            processor.submitBatch(first, text: text, deadline: self.now + timeout, waiters: waiters, actions: &actions)
+            processor.submitBatch(
+                first,
+                text: text,
+                now: self.now,
+                deadline: self.now + timeout,
+                waiters: waiters,
+                actions: &actions
+            )
         }
         return first
     }
@@ -94,6 +108,7 @@ final class ProcessorHarness {
                 id: id,
                 text: text,
                 buffer: buffer,
+                now: self.now,
                 deadline: self.now + timeout,
                 waiter: waiter,
                 actions: &actions
@@ -153,6 +168,11 @@ final class ProcessorHarness {
         withPadded(message) { bytes in
             self.act(publishes: publishes) { $0.received(bytes, now: self.now, actions: &$1) }
         }
+    }
+
+    /// The end of a read: what was received finds its consumers.
+    func publish() {
+        self.act { _, _ in }
     }
 
     func respond(_ id: RequestID, _ result: String = #""0x1""#) {

@@ -5,6 +5,8 @@ final class TestConsumer {
     let buffer: SubscriptionBuffer
     private var arena = Arena()
     private(set) var lost: UInt64 = 0
+    /// A batch was followed by losses.
+    private(set) var hasLostNewest = false
     private(set) var end: SubscriptionBuffer.End?
     private(set) var resumesReading = 0
 
@@ -20,6 +22,7 @@ final class TestConsumer {
             case .filled(let resumes):
                 if resumes { self.resumesReading += 1 }
                 self.lost += self.arena.lost
+                if self.arena.isClosed { self.hasLostNewest = true }
                 while let record = self.arena.first {
                     items.append(text(record))
                     self.arena.removeFirst()

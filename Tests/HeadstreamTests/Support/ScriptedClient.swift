@@ -40,6 +40,8 @@ final class ScriptedClient: ChannelDelegate, @unchecked Sendable {
     let channel: any Channel
     /// Whether a client's close frame is answered, and its end of the stream.
     var answersClose = true
+    /// Whether a client's pings are answered.
+    var answersPings = true
     /// Whether a client's messages are given to the script.
     var isDeaf = false
     private let server: ScriptedServer
@@ -140,6 +142,8 @@ final class ScriptedClient: ChannelDelegate, @unchecked Sendable {
     // MARK: The channel
 
     func channelOpened(_ channel: any Channel) {}
+    func channelSecured(_ channel: any Channel) {}
+
     func channelDrained(_ channel: any Channel) {}
 
     func channelEnded(_ channel: any Channel, _ reason: ChannelEnd) {
@@ -192,8 +196,9 @@ final class ScriptedClient: ChannelDelegate, @unchecked Sendable {
                 return
             case .message(let message, _):
                 self.received(message)
-            case .ping:
-                continue
+            case .ping(let payload):
+                if self.answersPings { self.raw(Self.frame(.pong, Array(payload))) }
+                self.server.assumeIsolated { $0.note { $0.pings += 1 } }
             case .pong(let payload):
                 let payload = Array(payload)
                 self.server.assumeIsolated { $0.note { $0.pongs.append(payload) } }

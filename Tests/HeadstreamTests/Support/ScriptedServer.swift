@@ -1,5 +1,6 @@
 import Headstream
 import HeadstreamSockets
+import HeadstreamTesting
 import HeadstreamWebSocket
 
 /// A node that does what a test says, on any loop: real sockets or simulated ones, WebSocket or IPC.
@@ -12,6 +13,7 @@ actor ScriptedServer {
     /// What clients did, over all connections.
     struct Log: Sendable {
         var messages: [ScriptedMessage] = []
+        var pings = 0
         var pongs: [[UInt8]] = []
         /// Close frames of clients.
         var closeCodes: [UInt16?] = []
@@ -57,6 +59,7 @@ actor ScriptedServer {
         on loop: any Loop,
         isIPC: Bool = false,
         host: String = "127.0.0.1",
+        certificate: TestCertificate? = nil,
         upgrade: Upgrade = .accept,
         script: @escaping Script = { $0.answerAsUsual($1) }
     ) async throws {
@@ -65,19 +68,21 @@ actor ScriptedServer {
         self.upgrade = upgrade
         self.script = script
         self.endpoint = "ipc:none"
-        try self.listen(host)
+        try self.listen(host, certificate)
     }
 
-    private func listen(_ host: String) throws {
+    private func listen(_ host: String, _ certificate: TestCertificate?) throws {
         let name = "@headstream-scripted-\(UInt64.random(in: 0...(.max)))"
         let address: SocketAddress = self.isIPC ? .unix(path: name) : .host(host, port: 0)
-        let listener = try self.loop.listen(on: address) { channel in
+        let tls = try certificate.map { try TLSServer($0.identity) }
+        let scheme = tls == nil ? "ws" : "wss"
+        let listener = try self.loop.listen(on: address, tls: tls) { channel in
             self.assumeIsolated { $0.accept(channel) }
         }
         self.listener = listener
         self.endpoint =
             switch listener.address {
-            case .host(let host, let port): try Endpoint("ws://\(SocketAddress.host(host, port: port))")
+            case .host(let host, let port): try Endpoint("\(scheme)://\(SocketAddress.host(host, port: port))")
             case .unix(let path): .ipc(path)
             }
     }

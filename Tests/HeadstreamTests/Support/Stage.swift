@@ -9,11 +9,15 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
     case simulated
     /// A real socket on loopback, on an event loop of the test's own.
     case webSocket
+    /// The same over TLS.
+    case secureWebSocket
     case ipc
 
     var testDescription: String { "\(self)" }
 
-    static let webSockets: [Stage] = [.simulated, .webSocket]
+    static let webSockets: [Stage] = [.simulated, .webSocket, .secureWebSocket]
+    /// What servers of ``secureWebSocket`` show.
+    static let certificate = Result { try TestAuthority().certificate() }
 
     /// Starts a server with a script, connects to it, and runs the test; ends both and the loop.
     func run(
@@ -41,8 +45,19 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
         _ body: @escaping @Sendable (ScriptedServer, Configuration) async throws -> Void
     ) async throws {
         let isIPC = self == .ipc
+        let certificate = self == .secureWebSocket ? try Self.certificate.get() : nil
         @Sendable func play(_ loop: any Loop, _ configuration: Configuration) async throws {
-            let server = try await ScriptedServer(on: loop, isIPC: isIPC, host: host, upgrade: upgrade, script: script)
+            var configuration = configuration
+            // Tests of a connection's end want to see it; those of reconnecting set their own.
+            configuration.reconnect = .never
+            let server = try await ScriptedServer(
+                on: loop,
+                isIPC: isIPC,
+                host: host,
+                certificate: certificate,
+                upgrade: upgrade,
+                script: script
+            )
             do {
                 try await body(server, configuration)
                 await server.close()
@@ -68,9 +83,11 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
             let loop = EventLoop(name: "stage")
             var configuration = Configuration()
             configuration.eventLoop = loop
+            if let certificate { configuration.tls.trustRoots = certificate.trustRoots }
             // Nothing is to depend on how fast the machine is; tests of timeouts set their own.
             configuration.connectTimeout = .seconds(3600)
             configuration.requestTimeout = .seconds(3600)
+            configuration.keepalive = .off
             do {
                 try await play(loop, configuration)
                 await loop.shutdown()

@@ -106,7 +106,7 @@ struct ClientHandshakeResponseTests {
     func refusals(status: Int) throws {
         let body = #"{"error":"no"}"#
         let response =
-            "HTTP/1.1 \(status) Some Reason\r\nretry-after: 7\r\nLocation: https://b/\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            "HTTP/1.1 \(status) Some Reason\r\nretry-after: 7\r\nLocation: https://u:secret@b:1/secret?key=secret\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
             + body
         for chunk in [1, 30, 10_000] {
             guard case .refused(let refusal) = try answer(response, chunk: chunk) else {
@@ -116,9 +116,9 @@ struct ClientHandshakeResponseTests {
             #expect(refusal.status == status)
             #expect(refusal.reason == "Some Reason")
             #expect(refusal.retryAfter == "7" && refusal.retryAfterSeconds == 7)
-            #expect(refusal.location == "https://b/")
+            #expect(refusal.location == "https://b:1")
             #expect(refusal.body == body)
-            #expect(refusal.message == "\(status) Some Reason (retry after 7) (location https://b/): \(body)")
+            #expect(refusal.message == "\(status) Some Reason (retry after 7) (location https://b:1): \(body)")
         }
     }
 

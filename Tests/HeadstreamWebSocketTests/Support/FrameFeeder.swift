@@ -20,8 +20,13 @@ struct FrameFeeder: ~Copyable {
     private(set) var mostBuffered = 0
     private var left: [UInt8] = []
 
-    init(role: WebSocketRole, maxMessageSize: Int = FrameParser.defaultMaxMessageSize) {
+    init(
+        role: WebSocketRole,
+        maxMessageSize: Int = FrameParser.defaultMaxMessageSize,
+        compression: DeflateAgreement? = nil
+    ) {
         self.parser = FrameParser(role: role, maxMessageSize: maxMessageSize)
+        if let compression { self.parser.agreed(on: compression) }
     }
 
     mutating func feed(_ bytes: some Sequence<UInt8>) {
@@ -69,9 +74,10 @@ struct FrameFeeder: ~Copyable {
         of stream: [UInt8],
         role: WebSocketRole = .client,
         maxMessageSize: Int = FrameParser.defaultMaxMessageSize,
+        compression: DeflateAgreement? = nil,
         chunk: Int = .max
     ) -> [RecordedEvent] {
-        var feeder = FrameFeeder(role: role, maxMessageSize: maxMessageSize)
+        var feeder = FrameFeeder(role: role, maxMessageSize: maxMessageSize, compression: compression)
         feeder.feed(stream, pieces: { _ in chunk })
         return feeder.events
     }
@@ -82,11 +88,19 @@ func frame(
     _ opcode: Opcode,
     _ payload: [UInt8] = [],
     mask: UInt32? = nil,
-    isFinal: Bool = true
+    isFinal: Bool = true,
+    isCompressed: Bool = false
 ) -> [UInt8] {
     var output: [UInt8] = []
     payload.withUnsafeBytes {
-        FrameWriter.append(opcode, payload: $0, mask: mask, isFinal: isFinal, to: &output)
+        FrameWriter.append(
+            opcode,
+            payload: $0,
+            mask: mask,
+            isFinal: isFinal,
+            isCompressed: isCompressed,
+            to: &output
+        )
     }
     return output
 }

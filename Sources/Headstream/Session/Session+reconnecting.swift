@@ -1,0 +1,237 @@
+import HeadstreamLocks
+import HeadstreamRPC
+import HeadstreamSockets
+
+// From a lost connection to the next: one attempt at a time, and everything subscribed again.
+extension Session {
+    /// Whether the loss of a connection with this error is followed by an attempt to make another.
+    func willReconnect(after error: Web3Error) -> Bool {
+        guard self.configuration.reconnect.isEnabled, !self.configuration.endOfConnectionEndsStreams else {
+            return false
+        }
+        switch self.phase {
+        case .connected, .connecting: return error.isTemporary
+        case .idle, .waiting, .ended: return false
+        }
+    }
+
+    /// A connection is lost, or did not come about; told once for each.
+    func lost(_ connection: Connection, _ error: Web3Error) {
+        guard connection === self.connection else { return }
+        var lifetime: UInt64 = 0
+        switch self.phase {
+        case .idle, .waiting, .ended:
+            return
+        case .connecting:
+            break
+        case .connected(let since):
+            lifetime = max(1, self.loop.now.nanoseconds &- since.nanoseconds)
+        }
+        self.losses.withLock { $0.last = error }
+        guard self.willReconnect(after: error) else { return self.end(error) }
+        if lifetime > 0 { self.tellStreams(.disconnected(error)) }
+        var random: UInt64 = 0
+        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
+        let delay = self.backoff.delay(
+            afterLifetime: lifetime,
+            random: random,
+            atLeast: LoopInstant(nanoseconds: 0).advanced(by: error.leastDelay).nanoseconds
+        )
+        let wait = Duration.nanoseconds(Int64(clamping: delay))
+        self.phase = .waiting(
+            self.loop.schedule(at: self.loop.now.advanced(by: wait)) { [weak self] in
+                self?.assumeIsolated { $0.connectAgain() }
+            }
+        )
+        self.states.tell(.waiting(wait, error))
+    }
+
+    private func connectAgain() {
+        guard case .waiting = self.phase else { return }
+        self.phase = .connecting
+        self.states.tell(.connecting)
+        self.replaceConnection().assumeIsolated { $0.begin() }
+    }
+
+    /// A connection stands.
+    func established(_ connection: Connection) {
+        guard connection === self.connection else { return }
+        let isFirst: Bool
+        switch self.phase {
+        case .idle: isFirst = true
+        case .connecting: isFirst = false
+        case .connected, .waiting, .ended: return
+        }
+        self.phase = .connected(since: self.loop.now)
+        self.states.tell(.connected)
+        guard !isFirst else { return }
+        self.pastMetrics.reconnects += 1
+        self.checkChain(of: connection) {
+            // In front of all that comes from the new connection.
+            self.tellStreams(.reconnected)
+            for local in self.subscriptions.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+                self.subscribeAgain(local, on: connection)
+            }
+            self.resumeWaiters(true)
+        }
+    }
+
+    // MARK: The same chain
+
+    /// Asks which chain the node is of, once; so that another one is noticed after a reconnect.
+    func learnChain() {
+        guard self.chainID == nil, !self.hasAskedForChain else { return }
+        self.hasAskedForChain = true
+        self.askForChain(self.connection) { self.chainID = $0 }
+    }
+
+    /// Goes on with `body` unless the node is of another chain than the one before, which ends the session.
+    private func checkChain(of connection: Connection, _ body: @escaping () -> Void) {
+        guard let known = self.chainID else { return body() }
+        self.askForChain(connection) { found in
+            guard connection === self.connection, self.isConnected else { return }
+            guard let found, found != known else { return body() }
+            let error = Web3Error(.wrongChain, "\(self.endpoint) is of chain \(found) now, and was of \(known)")
+            self.end(error)
+            connection.abandon()
+        }
+    }
+
+    /// - Parameter body: gets the id, or nil where the node does not tell.
+    private func askForChain(_ connection: Connection, _ body: @escaping (UInt64?) -> Void) {
+        nonisolated(unsafe) let body = body
+        let id = self.ids.take()
+        guard let request = try? EncodedRequest("eth_chainId") else { return body(nil) }
+        let waiter = Waiter.callback { outcome in
+            // On the loop, as every waiter of a connection is.
+            guard case .success(let bytes) = outcome else { return body(nil) }
+            body(try? bytes.withBytes { try Results.decode($0, as: Quantity.self).value })
+        }
+        connection.assumeIsolated { $0.submit(id, text: request.text(for: id), waiter: waiter) }
+    }
+
+    // MARK: The same subscriptions
+
+    private func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
+        guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
+        connection.assumeIsolated { connection in
+            connection.subscribe(kept) { [weak self] outcome in
+                self?.assumeIsolated { $0.subscribedAgain(local, on: connection, outcome) }
+            }
+        }
+    }
+
+    private func subscribedAgain(_ local: LocalSubscriptionID, on connection: Connection, _ outcome: Waiter.Outcome) {
+        guard connection === self.connection, var kept = self.subscriptions[local] else { return }
+        switch outcome {
+        case .success:
+            kept.refusals = 0
+            self.subscriptions[local] = kept
+        case .failure(let error) where error.code == .connectionClosed || error.code == .cancelled:
+            // The next connection does it, or nobody wants it any more.
+            break
+        case .failure(let error):
+            kept.refusals += 1
+            self.subscriptions[local] = kept
+            kept.buffer.append(marker: StreamMarker.refused(self.error(error)).bytes)?.resume()
+            let delay = max(.seconds(1 << Int64(min(kept.refusals, 6))), error.retryAfter ?? .zero)
+            _ = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
+                self?.assumeIsolated { $0.subscribeAgain(local, on: connection) }
+            }
+        }
+    }
+
+    private func tellStreams(_ marker: StreamMarker) {
+        let bytes = marker.bytes
+        for kept in self.subscriptions.values.sorted(by: { $0.local.rawValue < $1.local.rawValue }) {
+            kept.buffer.append(marker: bytes)?.resume()
+        }
+    }
+
+    // MARK: Those who wait
+
+    /// Returns when another connection than `lost` stands: true; false when there will be none, at the deadline and when
+    /// the task is cancelled.
+    nonisolated func nextConnection(after lost: Connection, until deadline: LoopInstant) async -> Bool {
+        guard self.configuration.reconnect.isEnabled else { return false }
+        let cancellation = CancellationFlag()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.onLoop { session in
+                    guard !cancellation.isSet else { return continuation.resume(returning: false) }
+                    session.wait(continuation, cancellation, after: lost, until: deadline)
+                }
+            }
+        } onCancel: {
+            cancellation.set()
+            self.onLoop { session in
+                for (id, waiter) in session.waiters where waiter.cancellation === cancellation {
+                    session.resume(waiter: id, false)
+                }
+            }
+        }
+    }
+
+    private func wait(
+        _ continuation: CheckedContinuation<Bool, Never>,
+        _ cancellation: CancellationFlag,
+        after lost: Connection,
+        until deadline: LoopInstant
+    ) {
+        if case .ended = self.phase { return continuation.resume(returning: false) }
+        if self.isConnected, self.connection !== lost { return continuation.resume(returning: true) }
+        // A connection that ended without a word here, as one that was never opened, has no successor.
+        guard !self.isIdle, self.waiters.count < self.configuration.maxQueuedRequests, self.loop.now < deadline else {
+            return continuation.resume(returning: false)
+        }
+        let id = self.nextWaiter
+        self.nextWaiter += 1
+        let timer = self.loop.schedule(at: deadline) { [weak self] in
+            self?.assumeIsolated { $0.resume(waiter: id, false) }
+        }
+        self.waiters[id] = ReconnectWaiter(continuation: continuation, cancellation: cancellation, deadline: timer)
+    }
+
+    private func resume(waiter id: UInt64, _ isConnected: Bool) {
+        guard let waiter = self.waiters.removeValue(forKey: id) else { return }
+        self.loop.cancel(waiter.deadline)
+        waiter.continuation.resume(returning: isConnected)
+    }
+
+    func resumeWaiters(_ isConnected: Bool) {
+        for id in self.waiters.keys.sorted() { self.resume(waiter: id, isConnected) }
+    }
+
+    private var isIdle: Bool {
+        if case .idle = self.phase { true } else { false }
+    }
+}
+
+/// Somebody who waits for the next connection.
+struct ReconnectWaiter {
+    let continuation: CheckedContinuation<Bool, Never>
+    let cancellation: CancellationFlag
+    let deadline: DeadlineID
+}
+
+extension Web3Error {
+    /// Whether another attempt to connect may end otherwise.
+    var isTemporary: Bool {
+        if self.isPermanent { return false }
+        switch self.code {
+        case .invalidEndpoint, .invalidArgument, .certificateRejected, .wrongChain, .cancelled, .misuse: return false
+        case .upgradeRefused:
+            guard let status = self.httpStatus else { return true }
+            // 408, 425, 429 and what is the server's own fault pass; 401 to 404, 426 and other answers stay.
+            return [408, 425, 429].contains(status) || status >= 500
+        default: return true
+        }
+    }
+
+    /// How long to wait at least before the next attempt; what a node asks for counts up to an hour.
+    var leastDelay: Duration {
+        if let retryAfter { return min(retryAfter, .seconds(3600)) }
+        // Policy violation (RFC 6455 §7.4.1): whatever it was, coming back at once is more of it.
+        return self.closeCode == 1008 ? .seconds(60) : .zero
+    }
+}

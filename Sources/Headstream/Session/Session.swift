@@ -1,0 +1,252 @@
+import HeadstreamLocks
+import HeadstreamRPC
+import HeadstreamSockets
+import Synchronization
+
+/// What a client and its streams share, and what outlives one ``Connection``: identities, settings, subscriptions, and the
+/// way to the node.
+///
+/// Its executor is the loop of its connections, so it and they cannot interleave. A subscription belongs to it and keeps
+/// its local identity and its buffer; the server's id belongs to one connection. When a connection is lost, the next one
+/// is made and everything is subscribed again (`Session+reconnecting.swift`). The last handle, stream or subscription that
+/// lets go of it closes the connection.
+actor Session {
+    nonisolated let endpoint: Endpoint
+    nonisolated let configuration: Configuration
+    nonisolated let loop: any Loop
+    nonisolated let ids: RequestIDs
+    /// What the streams' buffers may take together.
+    nonisolated let bufferBudget: BufferBudget
+    /// The newest connection, whatever its state; read by any thread for each request.
+    private nonisolated let newest: Locked<Connection>
+    /// How connections reach this, without keeping it.
+    private nonisolated let owner: ConnectionOwner
+    /// Why the last connection was lost, for those whom it took requests from when the next one already stands; and why the
+    /// session ended.
+    nonisolated let losses = Locked(Losses())
+    private nonisolated let nextLocalID = Atomic<UInt64>(1)
+    nonisolated let states = StateBroadcaster()
+
+    /// What callers are told about connections that are over.
+    struct Losses: Sendable {
+        var last: Web3Error?
+        var final: Web3Error?
+    }
+
+    /// Where it stands.
+    enum Phase {
+        /// Until the first connection is there.
+        case idle
+        case connected(since: LoopInstant)
+        /// Until the next attempt.
+        case waiting(DeadlineID)
+        /// An attempt is under way.
+        case connecting
+        /// Closed by the user, or for good.
+        case ended
+    }
+
+    var phase = Phase.idle
+    /// Subscriptions that have been acknowledged once, to be made anew on each connection.
+    var subscriptions: [LocalSubscriptionID: KeptSubscription] = [:]
+    var backoff: Backoff
+    /// Those who wait for the next connection.
+    var waiters: [UInt64: ReconnectWaiter] = [:]
+    var nextWaiter: UInt64 = 0
+    /// The chain that the first connection told; unknown with nodes that do not tell.
+    var chainID: UInt64?
+    var hasAskedForChain = false
+    /// Counters of connections that are over.
+    var pastMetrics = Metrics()
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+    init(to endpoint: Endpoint, configuration: Configuration) {
+        let loop = configuration.loop ?? EventLoop.shared
+        let ids = RequestIDs()
+        let budget = BufferBudget(limit: configuration.maxBufferedBytes)
+        let owner = ConnectionOwner()
+        self.endpoint = endpoint
+        self.configuration = configuration
+        self.loop = loop
+        self.ids = ids
+        self.bufferBudget = budget
+        self.owner = owner
+        self.backoff = configuration.reconnect.backoff
+        self.newest = Locked(
+            Connection(
+                to: endpoint,
+                configuration: configuration,
+                loop: loop,
+                ids: ids,
+                bufferBudget: budget,
+                owner: owner
+            )
+        )
+        owner.session = self
+    }
+
+    deinit {
+        self.connection.abandon()
+        self.states.finish()
+    }
+
+    /// The connection that requests go to.
+    nonisolated var connection: Connection { self.newest.withLock { $0 } }
+
+    nonisolated func newLocalID() -> LocalSubscriptionID {
+        LocalSubscriptionID(rawValue: self.nextLocalID.wrappingAdd(1, ordering: .relaxed).oldValue)
+    }
+
+    /// What the caller of a request is told. A lost connection is told by its reason.
+    nonisolated func error(_ error: RPCError) -> Web3Error {
+        guard error.code == .connectionClosed,
+            let ending = self.losses.withLock({ $0.final }) ?? self.connection.ending.withLock({ $0 })
+                ?? self.losses.withLock({ $0.last })
+        else { return Web3Error(error).redacted(by: self.connection.secrets) }
+        var told = ending
+        told.wasSent = error.wasSent
+        return told
+    }
+
+    /// In a replay, a stream that ends with the recording ends with nil.
+    nonisolated func endsQuietly(_ error: RPCError) -> Bool {
+        self.configuration.endOfConnectionEndsStreams && error.code == .subscriptionEnded
+    }
+
+    /// Does `body` on the loop: at once where the caller is on it, else soon.
+    nonisolated func onLoop(_ body: @escaping @Sendable (isolated Session) -> Void) {
+        if self.loop.isCurrent {
+            self.assumeIsolated { body($0) }
+        } else {
+            self.loop.execute { self.assumeIsolated { body($0) } }
+        }
+    }
+
+    /// Runs `body` on the loop soon, from any thread; does nothing when the session is gone by then.
+    private nonisolated func enqueue(_ body: @escaping @Sendable (isolated Session) -> Void) {
+        self.loop.execute { [weak self] in self?.assumeIsolated { body($0) } }
+    }
+
+    // MARK: Beginning and end
+
+    /// Makes the first connection. Nothing is tried again here: what is wrong is thrown.
+    func open() async throws(Web3Error) {
+        self.states.tell(.connecting)
+        do throws(Web3Error) {
+            try await self.connection.open()
+        } catch {
+            self.phase = .ended
+            self.states.tell(.closed(error))
+            self.states.finish()
+            throw error
+        }
+    }
+
+    /// Closes; returns when nothing of the connection is left.
+    func close() async {
+        self.end(nil)
+        await self.connection.close()
+    }
+
+    /// The session is over, for good.
+    ///
+    /// - Parameter error: what its streams throw; nil where they end with nil.
+    func end(_ error: Web3Error?) {
+        if case .ended = self.phase { return }
+        if case .waiting(let deadline) = self.phase { self.loop.cancel(deadline) }
+        self.phase = .ended
+        if let error { self.losses.withLock { $0.final = error } }
+        let end = error.map { SubscriptionBuffer.End.failed(RPCError(.connectionClosed, $0.message)) } ?? .finished
+        for kept in self.subscriptions.values { kept.buffer.finish(end)?.resume() }
+        self.subscriptions = [:]
+        self.resumeWaiters(false)
+        self.states.tell(.closed(error))
+        self.states.finish()
+    }
+
+    /// Puts a new connection in the place of the last.
+    func replaceConnection() -> Connection {
+        let last = self.connection
+        self.pastMetrics.add(countersOf: last.assumeIsolated { $0.currentMetrics() })
+        let next = Connection(
+            to: self.endpoint,
+            configuration: self.configuration,
+            loop: self.loop,
+            ids: self.ids,
+            bufferBudget: self.bufferBudget,
+            owner: self.owner
+        )
+        self.newest.withLock { $0 = next }
+        return next
+    }
+
+    /// The counters of all connections, and the gauges of the newest.
+    func currentMetrics() -> Metrics {
+        var metrics = self.connection.assumeIsolated { $0.currentMetrics() }
+        metrics.add(countersOf: self.pastMetrics)
+        metrics.reconnects = self.pastMetrics.reconnects
+        return metrics
+    }
+
+    // MARK: Requests
+
+    /// Makes a request on the connection, and again on the next where it was lost: always where the request had not gone
+    /// out, and else where that does no harm. All within the request's time.
+    nonisolated func call(
+        isRepeatable: Bool,
+        _ body: (Connection, Duration) async -> Waiter.Outcome
+    ) async -> Waiter.Outcome {
+        var timeout = self.configuration.requestTimeout
+        let deadline = self.loop.now.advanced(by: timeout)
+        var connection = self.connection
+        while true {
+            let outcome = await body(connection, timeout)
+            guard case .failure(let error) = outcome, error.code == .connectionClosed, isRepeatable || !error.wasSent,
+                await self.nextConnection(after: connection, until: deadline)
+            else { return outcome }
+            connection = self.connection
+            timeout = deadline.since(self.loop.now)
+        }
+    }
+
+    // MARK: Subscriptions
+
+    /// A consumer is gone; from any thread, without waiting.
+    nonisolated func endSubscription(_ local: LocalSubscriptionID) {
+        self.enqueue { session in
+            session.subscriptions[local] = nil
+            session.connection.endSubscription(local)
+        }
+    }
+
+    /// Ends a subscription and returns when the node has answered, or will not.
+    func unsubscribe(_ local: LocalSubscriptionID) async {
+        // The buffer is finished here where no connection knows it at the moment.
+        if let kept = self.subscriptions.removeValue(forKey: local), !self.isConnected {
+            kept.buffer.finish(.finished)?.resume()
+        }
+        await self.connection.unsubscribe(local)
+    }
+
+    /// A subscription was acknowledged: it is kept from now on.
+    func acknowledged(_ kept: KeptSubscription) {
+        guard self.configuration.reconnect.isEnabled, !self.configuration.endOfConnectionEndsStreams else { return }
+        self.subscriptions[kept.local] = kept
+        if kept.methods == .ethereum { self.learnChain() }
+    }
+
+    var isConnected: Bool {
+        if case .connected = self.phase { true } else { false }
+    }
+}
+
+/// A subscription as it is made anew on each connection.
+struct KeptSubscription: Sendable {
+    let local: LocalSubscriptionID
+    let methods: SubscriptionMethods
+    let buffer: SubscriptionBuffer
+    let request: EncodedRequest
+    /// How often the node has refused it in a row.
+    var refusals: UInt64 = 0
+}
