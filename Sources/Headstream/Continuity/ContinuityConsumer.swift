@@ -96,9 +96,13 @@ struct ContinuityConsumer: Sendable {
         self.current = nil
     }
 
+    /// The block that comes next once what is void has been taken back.
+    var validNext: UInt64 { self.validTo == .max ? self.next : min(self.next, self.validTo &+ 1) }
+
     /// Whether a block below the next was told, or may have been, and is not in a gap.
     func hasTold(_ number: UInt64) -> Bool {
-        guard number < self.next, number >= self.start, let first = self.told.first?.number else { return false }
+        guard number < self.next, number >= self.start, number <= self.validTo, let first = self.told.first?.number
+        else { return false }
         if number < first { return first > self.start }
         // Ascending, and contiguous but for gaps.
         var low = 0

@@ -120,7 +120,9 @@ extension ContinuityMachine {
         }
         if let gap = self.consumers[index].gap {
             self.consumers[index].gap = nil
-            self.skip(index, gap.range, gap.reason)
+            // A consumer that was paused may not have got there.
+            let first = min(gap.range.lowerBound, self.consumers[index].next)
+            self.skip(index, first...gap.range.upperBound, gap.reason)
         }
         let ceiling = self.ceiling(self.consumers[index].options.finality)
         while let tip = self.window.tip, let base = self.window.base {

@@ -69,7 +69,7 @@ extension ContinuityMachine {
     private func lowestNext(of id: FilterID, includingPaused: Bool) -> UInt64? {
         self.consumers.lazy
             .filter { $0.options.filter == id && $0.state == .running && (includingPaused || !$0.isPaused) }
-            .map { $0.validTo == .max ? $0.next : min($0.next, $0.validTo &+ 1) }.min()
+            .map(\.validNext).min()
     }
 
     /// A consumer has begun: the blocks from its start on are wanted.
@@ -170,15 +170,18 @@ extension ContinuityMachine {
     }
 
     private mutating func requestRange(_ index: Int, _ range: ClosedRange<UInt64>, isAudit: Bool) {
-        guard let last = self.window.answeredHash(range.upperBound), let tip = self.window.tip else { return }
+        guard let tip = self.window.tip else { return }
+        let above = min(range.upperBound &+ 2, tip.number)
+        guard let hash = self.window.answeredHash(above) else { return }
         var filter = self.books[index].filter
         filter.blocks = .range(from: .number(range.lowerBound), to: .number(range.upperBound))
-        // The header before and after shows that the backend has the block, and did not change its mind meanwhile.
-        let header = ChainCall.header(.number(range.upperBound))
+        // The header before and after shows that the backend has the branch, two blocks beyond the range where there are so
+        // many, and did not change its mind meanwhile.
+        let header = ChainCall.header(.number(above))
         let token = self.request(.book(self.books[index].id), [header, .logs(filter), header])
         self.books[index].pending = .init(
             token: token,
-            purpose: .range(range, last: last, isAudit: isAudit),
+            purpose: .range(range, witness: BlockRef(number: above, hash: hash), isAudit: isAudit),
             askedAt: self.move,
             tip: tip.number
         )
@@ -191,8 +194,9 @@ extension ContinuityMachine {
         let first = max(unaudited, base.number)
         let span = min(book.auditInterval, self.planner.span)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
-        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(\.next)
-            .max()
+        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(
+            \.validNext
+        ).max()
         guard tip >= first + book.auditInterval + 1, let passed, passed > first + span - 1 else { return }
         self.requestRange(index, first...(first + span - 1), isAudit: true)
     }
@@ -205,8 +209,8 @@ extension ContinuityMachine {
         self.books[index].pending = nil
         switch pending.purpose {
         case .blocks(let refs): self.blocksAnswered(index, refs, answers, pending)
-        case .range(let range, let last, let isAudit):
-            self.rangeAnswered(index, range, last, isAudit, answers, pending)
+        case .range(let range, let witness, let isAudit):
+            self.rangeAnswered(index, range, witness, isAudit, answers)
         }
     }
 
@@ -268,13 +272,12 @@ extension ContinuityMachine {
     private mutating func rangeAnswered(
         _ index: Int,
         _ range: ClosedRange<UInt64>,
-        _ last: Hash32,
+        _ witness: BlockRef,
         _ isAudit: Bool,
-        _ answers: [ChainAnswer],
-        _ pending: LogBook.Pending
+        _ answers: [ChainAnswer]
     ) {
         // The window has left the branch meanwhile.
-        guard self.window.contains(range.upperBound, last), self.window[range.lowerBound] != nil else { return }
+        guard self.window.contains(witness.number, witness.hash), self.window[range.lowerBound] != nil else { return }
         let count = range.upperBound - range.lowerBound + 1
         for case .failure(let failure) in answers {
             let isSplit =
@@ -293,7 +296,7 @@ extension ContinuityMachine {
             return self.bookFailed(index, isAudit ? nil : ref, failure)
         }
         guard answers.count == 3, case .header(let before?) = answers[0], case .logs(let logs) = answers[1],
-            case .header(let after?) = answers[2], before.hash == last, after.hash == last,
+            case .header(let after?) = answers[2], before.hash == witness.hash, after.hash == witness.hash,
             logs.allSatisfy({ log in
                 guard let number = log.blockNumber, range.contains(number), let hash = log.blockHash else {
                     return false
@@ -326,7 +329,7 @@ extension ContinuityMachine {
                 place += 1
             }
             guard let block = self.window[number] else { return }
-            if !self.compare(index, block, answer, isAudit, pending) {
+            if !self.compare(index, block, answer, isAudit, witness) {
                 isClean = false
                 self.differences += 1
             }
@@ -347,7 +350,7 @@ extension ContinuityMachine {
     private func isTold(_ number: UInt64, _ book: Int) -> Bool {
         let id = self.books[book].id
         return self.consumers.contains {
-            $0.options.filter == id && ($0.hasTold(number) || $0.next == number && $0.toldInBlock > 0)
+            $0.options.filter == id && ($0.hasTold(number) || $0.validNext == number && $0.toldInBlock > 0)
         }
     }
 
@@ -357,7 +360,7 @@ extension ContinuityMachine {
         _ block: ChainBlock,
         _ answer: [Log],
         _ isAudit: Bool,
-        _ pending: LogBook.Pending
+        _ witness: BlockRef
     ) -> Bool {
         guard let entry = self.books[index].entries[block.number] else {
             if answer.isEmpty { return true }
@@ -381,7 +384,7 @@ extension ContinuityMachine {
                 self.books[index].dispute(block.number, answer)
                 return false
             }
-            let depth = pending.tip >= block.number ? pending.tip - block.number : 0
+            let depth = witness.number >= block.number ? witness.number - block.number : 0
             if let change = self.books[index].settle(block, answer, depth: depth, move: self.move) {
                 self.changed(index, change)
             }

@@ -255,6 +255,7 @@ extension ContinuityMachine {
         }
         if isKnown {
             self.round = nil
+            self.belowSince = nil
             if let hint = round.hint, !self.window.contains(hint.number, hint.hash) {
                 // A late head of a branch that was left, or the answer of a backend that lags: asked again later.
                 self.isUnconfirmed = true
@@ -275,10 +276,16 @@ extension ContinuityMachine {
             return
         }
         // Below everything known: a backend far behind, or another chain; the same patience.
-        if latest.number < base.number, !self.isRewind(latest) {
-            self.round = nil
-            return self.suspectRewind(to: latest.ref)
+        // Not for the same block each time, though: a chain that was set back goes on meanwhile.
+        if latest.number < base.number {
+            let since = self.belowSince ?? self.now
+            self.belowSince = since
+            guard self.now >= since &+ self.blockTime &* 2 else {
+                self.round = nil
+                return self.suspectRewind(to: latest.ref)
+            }
         }
+        self.belowSince = nil
         self.isUnconfirmed = false
         round.branch = [latest]
         self.descend(round)

@@ -101,6 +101,8 @@ package struct ContinuityMachine: Sendable {
     var early: [ChainBlock] = []
     /// A block below the tip that was named as the newest, and since when.
     var suspect: (ref: BlockRef, since: UInt64)?
+    /// Since when `latest` is a block below everything known.
+    var belowSince: UInt64?
     var checkAt: UInt64?
     /// Whether the tip was reached by something other than heads that follow each other or `latest`.
     var isUnconfirmed = false
@@ -199,6 +201,7 @@ package struct ContinuityMachine: Sendable {
         self.hint = nil
         self.early = []
         self.suspect = nil
+        self.belowSince = nil
         self.checkAt = nil
         self.isUnconfirmed = false
         self.quietUntil = 0

@@ -40,8 +40,9 @@ struct LogBook: Sendable {
     enum Purpose: Sendable {
         /// Single blocks by their hashes, a call each.
         case blocks([BlockRef])
-        /// A range between two askings for the header of its last block, whose hash this is.
-        case range(ClosedRange<UInt64>, last: Hash32, isAudit: Bool)
+        /// A range between two askings for the header of a witness, a block that is ours and stands above it where one does:
+        /// what the range says of the newest blocks may be less than all.
+        case range(ClosedRange<UInt64>, witness: BlockRef, isAudit: Bool)
     }
 
     let id: FilterID

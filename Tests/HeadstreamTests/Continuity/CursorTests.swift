@@ -109,4 +109,33 @@ struct CursorTests {
         // Two or three audits, and a few blooms that match by chance.
         #expect(run.requestCount - before <= 6)
     }
+
+    @Test(
+        "The cursor stays below a block that was told and not checked: what was missing there comes after a resumption"
+    )
+    func open() throws {
+        var run = ContinuityRun(seed: 7)
+        let filter = run.addFilter(LogFilter(address: SimulatedChain.address(1)))
+        let id = run.join(filter)
+        run.start()
+        run.mine(5)
+        run.chain.mine(Array(repeating: SimulatedEvent(address: SimulatedChain.address(1)), count: 2))
+        run.collect()
+        run.pushed[1].removeFirst()
+        run.settle()
+        run.mine(3)
+        #expect(run.logs(id).count == 1)
+        let cursor = try Self.cursor(&run, id)
+        #expect(cursor.block.number < 106)
+
+        run.disconnect()
+        run.machine = ContinuityMachine()
+        run.folds = []
+        run.handle(.filterAdded(filter, run.filters[0].options))
+        let next = run.join(filter, origin: .cursor(cursor))
+        run.start()
+        run.mine(3)
+        #expect(run.logs(next).count == 2)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
 }

@@ -1,0 +1,83 @@
+import EthereumTypes
+import HeadstreamTesting
+import Testing
+
+@testable import Headstream
+
+/// Scenes in which a block has some of its logs and not all: the ones that an audit would repair, and that must not need it.
+@Suite("Continuity: blocks of which some logs are pushed")
+struct CoverageTests {
+    private static let event = SimulatedEvent(address: SimulatedChain.address(1))
+
+    private static func start() -> (ContinuityRun, ConsumerID) {
+        var run = ContinuityRun(seed: 1)
+        let id = run.join(run.addFilter(LogFilter(address: SimulatedChain.address(1))))
+        run.start()
+        run.mine(2)
+        return (run, id)
+    }
+
+    /// Only these of a block's logs are pushed.
+    private static func push(_ run: inout ContinuityRun, _ block: SimulatedBlock, _ places: Range<Int>) {
+        for log in block.logs[places] { run.handle(.log(run.filters[0].id, log)) }
+    }
+
+    @Test("Edge case 98: a block that comes back is whole, though only some of its logs have been pushed again")
+    func comesBack() {
+        var (run, id) = Self.start()
+        let first = run.chain.mine([Self.event, Self.event, Self.event])
+        run.settle()
+        run.chain.reorganise(depth: 1, events: [[]])
+        run.settle()
+        run.inSilence { $0.return(to: first.hash) }
+        run.handle(.head(first.header))
+        Self.push(&run, first, 0..<1)
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 3)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A block whose first logs came before the acknowledgement, and whose head after it, is asked for")
+    func acknowledgedBetween() {
+        var (run, id) = Self.start()
+        run.disconnect()
+        run.connect()
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        run.acknowledgeAll()
+        Self.push(&run, block, 1..<2)
+        run.handle(.head(block.header))
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 2)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A block whose head was not pushed is asked for, though a log of it was pushed")
+    func headNotPushed() {
+        var (run, id) = Self.start()
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        Self.push(&run, block, 0..<1)
+        run.mine(5)
+        #expect(run.logs(id).count == 2)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A parent that does not link is not taken for one")
+    func unlinked() {
+        var (run, id) = Self.start()
+        let branch = run.chain.announceAbandoned(depth: 1, length: 3, isServed: true)
+        run.inSilence { $0.mine(blocks: [[], [], []]) }
+        run.handle(.head(run.chain.head.header))
+        run.answer(with: [.header(run.chain.head.header), .header(branch[1].header)])
+        if branch.count > 1 { run.answer(with: [.header(branch[branch.count - 1].header), .header(branch[0].header)]) }
+        run.settle()
+        run.mine(2)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+}
