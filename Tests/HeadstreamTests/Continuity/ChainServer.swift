@@ -78,7 +78,8 @@ final class ChainServer: Sendable {
             result = try shared.state.withLock { try Self.result(call, &$0) }
         } catch {
             let node = error as? SimulatedNodeError
-            return #"{"jsonrpc":"2.0","id":\#(call.id),"error":{"code":\#(node?.code ?? -32000),"message":"\#(node?.message ?? "?")"}}"#
+            return
+                #"{"jsonrpc":"2.0","id":\#(call.id),"error":{"code":\#(node?.code ?? -32000),"message":"\#(node?.message ?? "?")"}}"#
         }
         return #"{"jsonrpc":"2.0","id":\#(call.id),"result":\#(result)}"#
     }

@@ -61,7 +61,10 @@ struct GaplessStreamTests {
         }
     }
 
-    @Test("Folded updates of logs are the chain's logs, through cuts, reorganisations and a node that tells less", arguments: 1...20)
+    @Test(
+        "Folded updates of logs are the chain's logs, through cuts, reorganisations and a node that tells less",
+        arguments: 1...20
+    )
     func logs(seed: UInt64) async throws {
         var quirks = SimulatedQuirks()
         quirks.noRemovedLogs = seed % 2 == 0
