@@ -55,6 +55,12 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let consumerTooSlow = Code("consumerTooSlow")
         /// The node ended the subscription.
         public static let subscriptionEnded = Code("subscriptionEnded")
+        /// Blocks are missing from a gapless stream, which its plain sequence cannot tell otherwise.
+        public static let gap = Code("gap")
+        /// The block that a stream was to be resumed behind has left the chain.
+        public static let cursorOrphaned = Code("cursorOrphaned")
+        /// The node took back a block that it had called final.
+        public static let finalityViolated = Code("finalityViolated")
         /// After a reconnect the node is of another chain than before.
         public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.

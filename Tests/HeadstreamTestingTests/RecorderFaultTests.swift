@@ -30,7 +30,7 @@ struct RecorderFaultTests {
                 recording: .ipc("/node.ipc"),
                 to: file.path,
                 on: .ipc(path: "/recorder.ipc"),
-                configuration: loop.configuration
+                configuration: loop.oneConnection
             )
             let client = RawPeer(loop)
             _ = loop.connect(to: .unix(path: "/recorder.ipc"), delegate: client)
@@ -69,11 +69,11 @@ struct RecorderFaultTests {
             let recorder = try await Recorder(
                 recording: "ws://127.0.0.1:9",
                 to: file.path,
-                configuration: loop.configuration
+                configuration: loop.oneConnection
             )
             for _ in 0..<2 {
                 let error = await #expect(throws: Web3Error.self) {
-                    try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+                    try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
                 }
                 #expect(error?.code == .upgradeRefused)
                 #expect(error?.httpStatus == 502)
@@ -100,10 +100,10 @@ struct RecorderFaultTests {
             let recorder = try await Recorder(
                 recording: "ws://127.0.0.1:8546",
                 to: file.path,
-                configuration: loop.configuration
+                configuration: loop.oneConnection
             )
             let error = await #expect(throws: Web3Error.self) {
-                try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+                try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
             }
             #expect(error?.httpStatus == 429)
             #expect(error?.retryAfter == .seconds(7))
@@ -126,17 +126,17 @@ struct RecorderFaultTests {
                 let recorder = try await Recorder(
                     recording: node.endpoint,
                     to: file.path,
-                    configuration: loop.configuration
+                    configuration: loop.oneConnection
                 )
-                let first = try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+                let first = try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
                 let error = await #expect(throws: Web3Error.self, "seed \(seed)") {
-                    try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+                    try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
                 }
                 #expect(error?.httpStatus == 503, "seed \(seed)")
                 #expect(try await first.eth.chainID() == 1, "seed \(seed)")
                 await first.close()
                 // At once, while the recorder still ends the first one's connection to the node.
-                let second = try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+                let second = try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
                 #expect(try await second.eth.chainID() == 1, "seed \(seed)")
                 await second.close()
                 await recorder.close()
@@ -152,7 +152,7 @@ struct RecorderFaultTests {
         try await SimulatedLoop.run(seed: 7) { loop in
             let transcript = try Transcript(parsing: Self.quiet + "\n// @1.000 drop\n")
             let node = try await TestNode(replaying: transcript, loop: loop)
-            try await withRecording(of: node.endpoint, to: file.path, configuration: loop.configuration) { web3 in
+            try await withRecording(of: node.endpoint, to: file.path, configuration: loop.oneConnection) { web3 in
                 #expect(try await web3.eth.chainID() == 1)
                 try await loop.sleep(for: .seconds(5))
                 let error = await #expect(throws: Web3Error.self) { try await web3.eth.chainID() }
@@ -180,7 +180,7 @@ struct RecorderFaultTests {
             var configuration = loop.configuration
             configuration.maxMessageSize = 4096
             let recorder = try await Recorder(recording: node.endpoint, to: file.path, configuration: configuration)
-            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
             let error = await #expect(throws: Web3Error.self) { try await web3.request("eth_big", as: String.self) }
             #expect(error?.closeCode == 1014)
             #expect(error?.message.contains("maxMessageSize 4096") == true)
@@ -204,7 +204,7 @@ struct RecorderFaultTests {
                 recording: .ipc("/node.ipc"),
                 to: file.path,
                 on: .ipc(path: "/recorder.ipc"),
-                configuration: loop.configuration
+                configuration: loop.oneConnection
             )
             let client = RawPeer(loop)
             let channel = loop.connect(to: .unix(path: "/recorder.ipc"), delegate: client)
@@ -239,9 +239,9 @@ struct RecorderFaultTests {
             let recorder = try await Recorder(
                 recording: node.endpoint,
                 to: file.path,
-                configuration: loop.configuration
+                configuration: loop.oneConnection
             )
-            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: loop.configuration)
+            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: loop.oneConnection)
             #expect(try await web3.eth.chainID() == 1)
             await recorder.close()
             try await recorder.finished()

@@ -135,3 +135,12 @@ final class RawPeer: ChannelDelegate {
         self.hasEnded = true
     }
 }
+
+extension SimulatedLoop {
+    /// For clients that are to tell the end of their connection, and not to make another.
+    var oneConnection: Configuration {
+        var configuration = self.configuration
+        configuration.reconnect = .never
+        return configuration
+    }
+}

@@ -136,7 +136,7 @@ struct RecorderTests {
                     """
             )
             let node = try await TestNode(replaying: transcript, loop: loop)
-            try await withRecording(of: node.endpoint, to: file.path, configuration: loop.configuration) { web3 in
+            try await withRecording(of: node.endpoint, to: file.path, configuration: loop.oneConnection) { web3 in
                 #expect(try await web3.eth.chainID() == 1)
                 _ = try await web3.request("web3_clientVersion", as: String.self)
                 try await loop.sleep(for: .seconds(5))

@@ -62,6 +62,7 @@ struct LeakTests {
                 let server = try await ScriptedServer(on: loop, isIPC: isIPC, script: { _, _ in })
                 var configuration = Configuration()
                 configuration.eventLoop = loop
+                configuration.reconnect = .never
                 let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
                 // Both in one turn of the loop: the end is not read before the requests are written.
                 await server.act { client in

@@ -61,6 +61,20 @@ extension Connection {
         )
     }
 
+    /// Makes requests of the session's own, as one message.
+    func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter]) {
+        let now = self.loop.now
+        self.inbound.processor.submitBatch(
+            first,
+            text: text,
+            now: now.nanoseconds,
+            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
+            waiters: waiters,
+            actions: &self.actions
+        )
+        self.perform()
+    }
+
     /// Makes a request of the session's own.
     func submit(_ id: RequestID, text: [UInt8], waiter: Waiter) {
         let now = self.loop.now

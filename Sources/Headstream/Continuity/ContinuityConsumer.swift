@@ -44,6 +44,8 @@ struct ContinuityConsumer: Sendable {
     var state = State.starting
     /// The first block of the stream.
     var start: UInt64 = 0
+    /// For a stream that was resumed: the block up to which what an earlier stream had told holds.
+    var resumedBehind: BlockRef?
     /// The block that is told next, or is being told.
     var next: UInt64 = 0
     /// So many logs of `next` have been told, the block of this name.
@@ -136,6 +138,17 @@ struct ContinuityConsumer: Sendable {
         while let last = self.told.last, last.number > valid { removed.append(self.told.removeLast()) }
         self.toldInBlock = 0
         self.current = nil
+        if let resumed = self.resumedBehind, valid < resumed.number, let fork = window.ref(valid) {
+            // What the earlier stream had told above the fork is void as well, and told anew from here.
+            self.resumedBehind = fork
+            self.start = fork.number &+ 1
+            self.next = self.start
+            self.unaudited = self.start
+            self.isCaughtUp = false
+            self.position = fork
+            self.positionHasMoved = true
+            return .rollback(to: fork, removed: removed)
+        }
         guard let lowest = removed.last else {
             // Only blocks that a gap has named were above; they stay missing.
             if let position, position.number > valid { self.position = window.ref(position.number) ?? position }

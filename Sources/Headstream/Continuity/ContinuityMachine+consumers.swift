@@ -60,6 +60,7 @@ extension ContinuityMachine {
 
     private mutating func resume(_ index: Int, from block: BlockRef) {
         self.tell(index, .rollback(to: block, removed: []))
+        self.consumers[index].resumedBehind = block
         self.begin(index, behind: block)
     }
 
@@ -109,7 +110,9 @@ extension ContinuityMachine {
     }
 
     private mutating func advance(_ index: Int) {
+        let start = self.consumers[index].start
         if let event = self.consumers[index].rollBack(self.window) {
+            if self.consumers[index].start < start { self.openBook(of: index) }
             if self.consumers[index].options.finality == .finalized, case .rollback(_, let removed) = event,
                 let lowest = removed.last
             {

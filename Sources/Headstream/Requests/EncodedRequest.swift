@@ -31,6 +31,13 @@ struct EncodedRequest: Sendable {
         }
     }
 
+    /// A batch's whole message; ids in sequence. Parameters go by their places.
+    static func batchText(of requests: [EncodedRequest], firstID: RequestID) -> [UInt8] {
+        RequestMessage.encodeBatch(firstID: firstID, count: requests.count) { index in
+            (requests[index].method, { writer in for value in requests[index].values { writer.writeRaw(value) } })
+        }
+    }
+
     /// Whether asking twice does no more than asking once, so that a read whose answer was lost may be asked again. What
     /// sends a transaction or changes the node is none, and neither is what is not known here.
     var isRepeatable: Bool {

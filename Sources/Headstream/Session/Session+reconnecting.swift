@@ -29,7 +29,10 @@ extension Session {
         }
         self.losses.withLock { $0.last = error }
         guard self.willReconnect(after: error) else { return self.end(error) }
-        if lifetime > 0 { self.tellStreams(.disconnected(error)) }
+        if lifetime > 0 {
+            self.tellStreams(.disconnected(error))
+            self.continuityEngine?.connectionLost(error)
+        }
         var random: UInt64 = 0
         withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
         let delay = self.backoff.delay(
@@ -69,6 +72,7 @@ extension Session {
         self.checkChain(of: connection) {
             // In front of all that comes from the new connection.
             self.tellStreams(.reconnected)
+            self.continuityEngine?.connected()
             for local in self.subscriptions.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
                 self.subscribeAgain(local, on: connection)
             }
@@ -112,7 +116,7 @@ extension Session {
 
     // MARK: The same subscriptions
 
-    private func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
+    func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
         guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
         connection.assumeIsolated { connection in
             connection.subscribe(kept) { [weak self] outcome in
@@ -126,10 +130,15 @@ extension Session {
         switch outcome {
         case .success:
             kept.refusals = 0
+            kept.refusedFirst = nil
             self.subscriptions[local] = kept
+            kept.acknowledged?()
         case .failure(let error) where error.code == .connectionClosed || error.code == .cancelled:
             // The next connection does it, or nobody wants it any more.
             break
+        case .failure(let error) where kept.refusedFirst != nil:
+            self.subscriptions[local] = nil
+            kept.refusedFirst?(self.error(error))
         case .failure(let error):
             kept.refusals += 1
             self.subscriptions[local] = kept

@@ -56,6 +56,8 @@ actor Session {
     /// The chain that the first connection told; unknown with nodes that do not tell.
     var chainID: UInt64?
     var hasAskedForChain = false
+    /// What gapless streams stand on, once there are any.
+    var continuityEngine: ContinuityEngine?
     /// Counters of connections that are over.
     var pastMetrics = Metrics()
 
@@ -124,7 +126,7 @@ actor Session {
     }
 
     /// Runs `body` on the loop soon, from any thread; does nothing when the session is gone by then.
-    private nonisolated func enqueue(_ body: @escaping @Sendable (isolated Session) -> Void) {
+    nonisolated func enqueue(_ body: @escaping @Sendable (isolated Session) -> Void) {
         self.loop.execute { [weak self] in self?.assumeIsolated { body($0) } }
     }
 
@@ -160,6 +162,7 @@ actor Session {
         let end = error.map { SubscriptionBuffer.End.failed(RPCError(.connectionClosed, $0.message)) } ?? .finished
         for kept in self.subscriptions.values { kept.buffer.finish(end)?.resume() }
         self.subscriptions = [:]
+        self.continuityEngine?.end(error)
         self.resumeWaiters(false)
         self.states.tell(.closed(error))
         self.states.finish()
@@ -214,10 +217,9 @@ actor Session {
 
     /// A consumer is gone; from any thread, without waiting.
     nonisolated func endSubscription(_ local: LocalSubscriptionID) {
-        self.enqueue { session in
-            session.subscriptions[local] = nil
-            session.connection.endSubscription(local)
-        }
+        self.enqueue { $0.subscriptions[local] = nil }
+        // Not by way of the session, which may go with its last consumer; the connection then tells the node and closes.
+        self.connection.endSubscription(local)
     }
 
     /// Ends a subscription and returns when the node has answered, or will not.
@@ -249,4 +251,8 @@ struct KeptSubscription: Sendable {
     let request: EncodedRequest
     /// How often the node has refused it in a row.
     var refusals: UInt64 = 0
+    /// For subscriptions of the session's own: called on the loop for each acknowledgement, and where the first one does
+    /// not come.
+    var acknowledged: (@Sendable () -> Void)?
+    var refusedFirst: (@Sendable (Web3Error) -> Void)?
 }

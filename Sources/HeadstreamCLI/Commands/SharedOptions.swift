@@ -70,7 +70,7 @@ enum SharedOptions {
     )
 
     /// How the node is connected to.
-    static let connection: [any OptionDeclaration] = [header, proxy, timeout]
+    static let connection: [any OptionDeclaration] = [header, proxy, timeout] + TLSOptions.all
     /// Where the answers come from.
     static let source: [any OptionDeclaration] = [url] + connection + [replay, speed]
     /// How much of a stream is printed, and how.

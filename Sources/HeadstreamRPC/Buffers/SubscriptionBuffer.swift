@@ -63,6 +63,8 @@ package final class SubscriptionBuffer: Sendable {
     /// What is subscribed to, for metrics and warnings.
     package let kind: String
     private let budget: BufferBudget?
+    /// Told on the loop when something was published, where the session itself is the consumer.
+    private let observer: (@Sendable () -> Void)?
     /// Bytes of the budget that the arenas of this buffer take, wherever they are.
     private let accounted = Atomic(0)
     private let shared: Locked<Shared>
@@ -75,13 +77,15 @@ package final class SubscriptionBuffer: Sendable {
         policy: BufferPolicy,
         priority: BufferPriority = .normal,
         kind: String = "",
-        budget: BufferBudget? = nil
+        budget: BufferBudget? = nil,
+        observer: (@Sendable () -> Void)? = nil
     ) {
         self.limit = max(limit, 8192)
         self.policy = policy
         self.priority = priority
         self.kind = kind
         self.budget = budget
+        self.observer = observer
         self.shared = Locked(Shared(filling: Arena()))
     }
 
@@ -122,6 +126,7 @@ package final class SubscriptionBuffer: Sendable {
             shared.waiter = nil
             return waiter
         }
+        self.observer?()
         return consumer?.continuation
     }
 

@@ -1,0 +1,112 @@
+public import EthereumTypes
+
+/// How a stream of heads or logs treats what it missed.
+public struct Continuity: Hashable, Sendable {
+    /// The most that is caught up with; beyond it a gap is told.
+    public struct Limit: Hashable, Sendable {
+        /// Blocks. Default 1,024.
+        public var blocks: UInt64
+        /// Requests spent to come level again. Default 512.
+        public var requests: Int
+
+        public init(blocks: UInt64 = 1024, requests: Int = 512) {
+            self.blocks = blocks
+            self.requests = requests
+        }
+    }
+
+    let limit: Limit
+
+    /// What was missed is fetched, what left the chain is taken back, and each item comes once, in the chain's order.
+    ///
+    /// The limit of a client's first gapless stream holds for all of them.
+    public static func gapless(limit: Limit = Limit()) -> Continuity { Continuity(limit: limit) }
+}
+
+/// Where a gapless stream begins.
+public enum StreamStart: Hashable, Sendable {
+    /// Above the newest block.
+    case latest
+    /// With this block, which may be in the past; joins the live stream without a seam.
+    case block(UInt64)
+    /// Behind what an earlier stream had told.
+    case cursor(Cursor)
+
+    var origin: ConsumerOptions.Origin {
+        switch self {
+        case .latest: .latest
+        case .block(let number): .block(number)
+        case .cursor(let cursor): .cursor(cursor)
+        }
+    }
+}
+
+/// What a gapless stream is asked for.
+struct GaplessWish: Sendable {
+    /// Nil for heads.
+    var filter: LogFilter?
+    var continuity: Continuity
+    var start = StreamStart.latest
+    var finality = Finality.latest
+    var audit = 32
+    var delivery = LogDelivery.pushed
+    /// Whether the node is asked how far its chain is final.
+    var isToldFinality = false
+
+    var origin: ConsumerOptions.Origin { self.start.origin }
+}
+
+extension Eth {
+    /// New heads of the chain, none missing: each links to the one before.
+    ///
+    /// ```swift
+    /// for try await head in web3.eth.newHeads(continuity: .gapless()) { … }
+    /// ```
+    ///
+    /// Heads that were missed, while the connection was down, because the node skipped them or because the consumer was
+    /// slow, are fetched. A head whose parent is not the head before voids everything from its number up. At a gap, which is
+    /// told where more is missing than the limit allows, the loop throws; ``GaplessHeads/updates`` tell it and go on.
+    ///
+    /// - Parameters:
+    ///   - continuity: with the most to catch up with.
+    ///   - start: where to begin; above the newest block by default.
+    ///   - finality: until when a head is held back; not at all by default.
+    public func newHeads(
+        continuity: Continuity,
+        from start: StreamStart = .latest,
+        finality: Finality = .latest
+    ) -> GaplessHeads {
+        let wish = GaplessWish(continuity: continuity, start: start, finality: finality)
+        return GaplessHeads(source: GaplessSource(session: self.web3.session, wish: wish))
+    }
+
+    /// Logs that match a filter, none missing and none twice, in the chain's order.
+    ///
+    /// Logs of blocks that leave the chain are told again with `removed` true, highest first, whatever the node does.
+    ///
+    /// - Parameters:
+    ///   - filter: its block range is not used.
+    ///   - audit: pushed logs are compared with what `eth_getLogs` gives every so many blocks; 1 holds each block until then.
+    ///   - delivery: whether logs are pushed, or asked for block by block, which is cheaper for filters with several logs a
+    ///     block on hosted nodes.
+    public func logs(
+        _ filter: LogFilter,
+        continuity: Continuity,
+        from start: StreamStart = .latest,
+        finality: Finality = .latest,
+        audit: Int = 32,
+        delivery: LogDelivery = .pushed
+    ) -> GaplessLogs {
+        var filter = filter
+        filter.blocks = .unspecified
+        let wish = GaplessWish(
+            filter: filter,
+            continuity: continuity,
+            start: start,
+            finality: finality,
+            audit: audit,
+            delivery: delivery
+        )
+        return GaplessLogs(source: GaplessSource(session: self.web3.session, wish: wish))
+    }
+}

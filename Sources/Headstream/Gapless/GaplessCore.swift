@@ -1,0 +1,131 @@
+import EthereumTypes
+import HeadstreamLocks
+
+/// What gapless sequences are made of: a client, and what is wanted of it.
+struct GaplessSource: Sendable {
+    let session: Session
+    let wish: GaplessWish
+}
+
+/// The right to a place among the session's gapless consumers, given up by letting go of it. It keeps the session alive.
+final class GaplessLease: Sendable {
+    let session: Session
+    let feed: GaplessFeed
+    private let filter: LogFilter?
+    private let consumer = Locked<ConsumerID?>(nil)
+
+    init(_ source: GaplessSource) {
+        self.session = source.session
+        self.filter = source.wish.filter
+        // Each update is some kilobytes at most, in memory that the consumer takes in one go.
+        self.feed = GaplessFeed(limit: 4096)
+        let (feed, wish) = (self.feed, source.wish)
+        self.session.onLoop { [weak self] session in
+            guard let self else { return }
+            let id = session.engine(limit: wish.continuity.limit).join(feed, wish)
+            self.consumer.withLock { $0 = id }
+        }
+    }
+
+    deinit {
+        guard let id = self.consumer.withLock({ $0 }) else { return }
+        let filter = self.filter
+        self.session.endGapless(id, filter)
+    }
+
+    func hasRoomAgain() {
+        guard let id = self.consumer.withLock({ $0 }) else { return }
+        self.session.onLoop { $0.continuityEngine?.resume(id) }
+    }
+}
+
+/// What every gapless iterator is made of. It belongs to one task at a time.
+final class GaplessCore {
+    private enum State {
+        case cold(GaplessSource)
+        case running(GaplessLease)
+        case finished
+    }
+
+    private var state: State
+    private var batch: [GaplessFeed.Update] = []
+    private var next = 0
+    private var isSuspended = false
+
+    init(_ source: GaplessSource) {
+        self.state = .cold(source)
+    }
+
+    /// The next update; nil at the end, or when the task is cancelled.
+    func nextUpdate() async throws(Web3Error) -> GaplessFeed.Update? {
+        guard !self.isSuspended else {
+            throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
+        }
+        while true {
+            if self.next < self.batch.count {
+                defer { self.next += 1 }
+                return self.batch[self.next]
+            }
+            let lease: GaplessLease
+            switch self.state {
+            case .finished: return nil
+            case .running(let running): lease = running
+            case .cold(let source):
+                lease = GaplessLease(source)
+                self.state = .running(lease)
+            }
+            self.batch = []
+            self.next = 0
+            self.isSuspended = true
+            let taken = await lease.feed.take()
+            self.isSuspended = false
+            guard let (batch, hasRoomAgain) = taken else {
+                self.state = .finished
+                return nil
+            }
+            if hasRoomAgain { lease.hasRoomAgain() }
+            switch batch {
+            case .updates(let updates): self.batch = updates
+            case .ended(let error):
+                self.state = .finished
+                if let error { throw error }
+                return nil
+            }
+        }
+    }
+}
+
+extension Web3Error {
+    /// What the plain sequence throws where it cannot go on.
+    init(_ failure: PlainStreamFailure) {
+        switch failure {
+        case .gap(let range, let reason):
+            self.init(.gap, "blocks \(range.lowerBound) to \(range.upperBound) are missing: \(reason.text)")
+        case .rollbackBeyondMemory(let block):
+            self.init(.gap, "what was told above block \(block) is void, and more of it than is remembered")
+        case .cursorOrphaned(let block):
+            self.init(.cursorOrphaned, "the cursor's block left the chain; it goes on behind block \(block)")
+        case .ended(let failure):
+            self.init(failure)
+        }
+    }
+
+    init(_ failure: ContinuityFailure) {
+        switch failure {
+        case .cursorUnknown:
+            self.init(.cursorOrphaned, "the chain knows neither the cursor's block nor one of its ancestors")
+        case .finalityViolated(let block):
+            self.init(.finalityViolated, "the node took back block \(block), which it had called final")
+        }
+    }
+}
+
+extension GapReason {
+    fileprivate var text: String {
+        switch self {
+        case .beyondLimit: "more than the stream's limit allows to catch up with"
+        case .unavailable: "the node did not give them"
+        case .reorganisationTooDeep: "a reorganisation went deeper than what is remembered"
+        }
+    }
+}

@@ -1,0 +1,169 @@
+public import EthereumTypes
+
+/// Heads with none missing, as `web3.eth.newHeads(continuity:)` gives them. Cold: each iteration is a stream of its own;
+/// all of a client's share one server subscription.
+public struct GaplessHeads: AsyncSequence, Sendable {
+    public typealias Element = BlockHeader
+    public typealias Failure = Web3Error
+
+    let source: GaplessSource
+
+    public func makeAsyncIterator() -> Iterator {
+        var cursor: Cursor?
+        if case .cursor(let from) = self.source.wish.start { cursor = from }
+        return Iterator(core: GaplessCore(self.source), plain: PlainHeads(resumedFrom: cursor))
+    }
+
+    /// The same stream with everything that happens on it: rollbacks, gaps, losses of the connection, cursors.
+    public var updates: GaplessUpdates<BlockHeader> {
+        GaplessUpdates(source: self.source) { if case .head(let head) = $0 { head } else { nil } }
+    }
+
+    /// Belongs to one task at a time; copies share its place in the stream.
+    public struct Iterator: AsyncIteratorProtocol {
+        let core: GaplessCore
+        private var plain: PlainHeads
+
+        init(core: GaplessCore, plain: PlainHeads) {
+            self.core = core
+            self.plain = plain
+        }
+
+        /// The next head; nil at the end, or when the task is cancelled.
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> BlockHeader?
+        {
+            while let update = try await self.core.nextUpdate() {
+                guard case .event(let event) = update else { continue }
+                do throws(PlainStreamFailure) {
+                    if let head = try self.plain.take(event) { return head }
+                } catch {
+                    throw Web3Error(error)
+                }
+            }
+            return nil
+        }
+    }
+}
+
+/// Logs with none missing and none twice, as `web3.eth.logs(_:continuity:)` gives them.
+public struct GaplessLogs: AsyncSequence, Sendable {
+    public typealias Element = Log
+    public typealias Failure = Web3Error
+
+    let source: GaplessSource
+
+    public func makeAsyncIterator() -> Iterator {
+        var cursor: Cursor?
+        if case .cursor(let from) = self.source.wish.start { cursor = from }
+        return Iterator(core: GaplessCore(self.source), plain: PlainLogs(resumedFrom: cursor))
+    }
+
+    /// The same stream with everything that happens on it: rollbacks, gaps, losses of the connection, cursors. Logs of
+    /// orphaned blocks are not told again here: the rollback voids them.
+    public var updates: GaplessUpdates<Log> {
+        GaplessUpdates(source: self.source) { if case .log(let log) = $0 { log } else { nil } }
+    }
+
+    /// Belongs to one task at a time; copies share its place in the stream.
+    public struct Iterator: AsyncIteratorProtocol {
+        let core: GaplessCore
+        private var plain: PlainLogs
+        /// Removed logs that were remembered, still to be told.
+        private var pending: ArraySlice<Log> = []
+
+        init(core: GaplessCore, plain: PlainLogs) {
+            self.core = core
+            self.plain = plain
+        }
+
+        /// The next log; nil at the end, or when the task is cancelled.
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> Log?
+        {
+            while true {
+                if let log = self.pending.popFirst() { return log }
+                guard let update = try await self.core.nextUpdate() else { return nil }
+                guard case .event(let event) = update else { continue }
+                do throws(PlainStreamFailure) {
+                    self.pending = try self.plain.take(event)[...]
+                } catch {
+                    throw Web3Error(error)
+                }
+            }
+        }
+    }
+}
+
+/// What happens on a gapless stream, in order.
+public enum GaplessUpdate<Item: Sendable>: Sendable {
+    /// A head, or a log.
+    case item(Item)
+    /// All of this block has been told, items or none.
+    case block(BlockRef)
+    /// What was told above this block is void; `removed` has the blocks of which something had been told, highest first.
+    case rollback(to: BlockRef, removed: [BlockRef])
+    /// These blocks are missing. The stream goes on behind them.
+    case gap(ClosedRange<UInt64>, GapReason)
+    /// All that the node had has been told; from here on it is live.
+    case caughtUp
+    /// This block cannot be reorganised any more.
+    case finalized(BlockRef)
+    /// The place to resume from has moved: keep it with what was made of the items before.
+    case progress(Cursor)
+    /// The connection is lost; what is missed meanwhile is fetched.
+    case disconnected(Web3Error)
+    /// It stands again.
+    case reconnected
+}
+
+/// A gapless stream's updates.
+public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
+    public typealias Element = GaplessUpdate<Item>
+    public typealias Failure = Web3Error
+
+    let source: GaplessSource
+    let item: @Sendable (ContinuityEvent) -> Item?
+
+    init(source: GaplessSource, _ item: @escaping @Sendable (ContinuityEvent) -> Item?) {
+        self.source = source
+        self.item = item
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(core: GaplessCore(self.source), item: self.item)
+    }
+
+    /// Belongs to one task at a time; copies share its place in the stream.
+    public struct Iterator: AsyncIteratorProtocol {
+        let core: GaplessCore
+        let item: @Sendable (ContinuityEvent) -> Item?
+
+        /// The next update; nil at the end, or when the task is cancelled.
+        public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
+            -> GaplessUpdate<Item>?
+        {
+            while let update = try await self.core.nextUpdate() {
+                switch update {
+                case .disconnected(let error): return .disconnected(error)
+                case .reconnected: return .reconnected
+                case .event(let event): if let told = try self.update(event) { return told }
+                }
+            }
+            return nil
+        }
+
+        private func update(_ event: ContinuityEvent) throws(Web3Error) -> GaplessUpdate<Item>? {
+            switch event {
+            case .head, .log: self.item(event).map { .item($0) }
+            case .passed(let block): .block(block)
+            case .rollback(let to, let removed): .rollback(to: to, removed: removed)
+            case .gap(let range, let reason): .gap(range, reason)
+            case .caughtUp: .caughtUp
+            case .finalized(let block): .finalized(block)
+            case .progress(let cursor): .progress(cursor)
+            case .failed(let failure): throw Web3Error(failure)
+            }
+        }
+    }
+}

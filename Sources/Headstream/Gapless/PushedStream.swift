@@ -1,0 +1,74 @@
+import HeadstreamJSON
+import HeadstreamRPC
+import HeadstreamSockets
+
+/// A subscription whose notifications are read on the loop, by the session itself: what gapless streams stand on.
+///
+/// It has a buffer as every subscription has; what a read brought is taken from it at the end of the turn.
+///
+/// `@unchecked Sendable`: touched on the session's loop alone.
+final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
+    let local: LocalSubscriptionID
+    /// How it is asked for; nil for a request that does not encode.
+    private(set) var kept: KeptSubscription?
+    private let loop: any Loop
+    private var reader: SubscriptionReader
+    private var decoder: Decoder
+    private let body: ([Decoder.Element]) -> Void
+    private var isScheduled = false
+
+    init(
+        _ session: Session,
+        _ request: some SubscriptionRequest,
+        _ decoder: Decoder,
+        _ body: @escaping ([Decoder.Element]) -> Void
+    ) {
+        let signal = LoopSignal()
+        let buffer = SubscriptionBuffer(
+            limit: session.configuration.bufferLimit,
+            policy: .dropOldest,
+            priority: .high,
+            kind: request.kind,
+            budget: session.bufferBudget,
+            observer: { signal.fire() }
+        )
+        self.local = session.newLocalID()
+        self.loop = session.loop
+        self.reader = SubscriptionReader(buffer)
+        self.decoder = decoder
+        self.body = body
+        if let encoded = try? EncodedRequest(request.methods.subscribe, request.parameters) {
+            self.kept = KeptSubscription(local: self.local, methods: request.methods, buffer: buffer, request: encoded)
+        }
+        signal.body = { [weak self] in self?.filled() }
+    }
+
+    /// Something was published. The processor is at work: what came is taken at the end of the turn.
+    private func filled() {
+        guard !self.isScheduled else { return }
+        self.isScheduled = true
+        self.loop.atTurnEnd { self.take() }
+    }
+
+    private func take() {
+        self.isScheduled = false
+        var items: [Decoder.Element] = []
+        while case .filled = self.reader.refill() {
+            // A loss, a marker or what cannot be read is as if it had not come: that is what the machine is for.
+            _ = self.reader.takeLoss()
+            while let record = self.reader.next() {
+                if let item = try? self.decoder.decode(record) { items.append(item) }
+            }
+        }
+        if !items.isEmpty { self.body(items) }
+    }
+}
+
+/// Something to be called on the loop, which is known later than the place that calls it.
+///
+/// `@unchecked Sendable`: set and called on one loop alone.
+private final class LoopSignal: @unchecked Sendable {
+    var body: (() -> Void)?
+
+    func fire() { self.body?() }
+}

@@ -1,0 +1,46 @@
+import EthereumTypes
+import HeadstreamLocks
+import HeadstreamRPC
+
+// What gapless streams need of a session: subscriptions and requests of its own.
+extension Session {
+    /// The engine of all gapless streams, made when it is first wanted.
+    func engine(limit: Continuity.Limit) -> ContinuityEngine {
+        if let engine = self.continuityEngine { return engine }
+        let limits = ContinuityMachine.Limits(blocks: limit.blocks, requests: limit.requests)
+        let engine = ContinuityEngine(self, limits: limits)
+        self.continuityEngine = engine
+        if case .ended = self.phase { engine.end(self.losses.withLock { $0.final }) }
+        return engine
+    }
+
+    /// Makes a subscription of the session's own, on this connection and each later one.
+    func adopt(_ kept: KeptSubscription) {
+        self.subscriptions[kept.local] = kept
+        self.learnChain()
+        if self.isConnected { self.subscribeAgain(kept.local, on: self.connection) }
+    }
+
+    /// Ends one of these.
+    func dismiss(_ local: LocalSubscriptionID) {
+        self.subscriptions[local] = nil
+        self.connection.endSubscription(local)
+    }
+
+    /// A gapless consumer is gone; from any thread, without waiting.
+    nonisolated func endGapless(_ consumer: ConsumerID, _ filter: LogFilter?) {
+        self.enqueue { $0.continuityEngine?.leave(consumer, filter) }
+    }
+
+    /// Makes requests of the session's own, as one message, on the connection as it is.
+    ///
+    /// - Parameter body: gets each call's outcome, on the loop.
+    func ask(_ requests: [EncodedRequest], _ body: @escaping @Sendable (Int, Waiter.Outcome) -> Void) {
+        let first = self.ids.take(requests.count)
+        let waiters = requests.indices.map { index in Waiter.callback { body(index, $0) } }
+        let text =
+            requests.count == 1
+            ? requests[0].text(for: first) : EncodedRequest.batchText(of: requests, firstID: first)
+        self.connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters) }
+    }
+}

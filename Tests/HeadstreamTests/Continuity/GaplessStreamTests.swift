@@ -1,0 +1,190 @@
+import EthereumTypes
+import HeadstreamLocks
+import HeadstreamSockets
+import HeadstreamTesting
+import Testing
+
+@testable import Headstream
+
+/// What a consumer has made of a stream of logs.
+private final class Fold: Sendable {
+    struct State: Sendable {
+        var logs: [Log] = []
+        var gaps = 0
+        var reached: UInt64 = 0
+    }
+
+    let state = Locked(State())
+}
+
+/// Gapless streams through the public API: client, node and cuts on one simulated loop.
+@Suite("Gapless streams", .timeLimit(.minutes(15)))
+struct GaplessStreamTests {
+    /// A client of a simulated chain, on a loop of a seed.
+    private static func play(
+        seed: UInt64,
+        quirks: SimulatedQuirks = SimulatedQuirks(),
+        _ body: @escaping @Sendable (Web3, ChainServer, SimulatedLoop) async throws -> Void
+    ) async throws {
+        try await SimulatedLoop.run(seed: seed) { loop in
+            var configuration = loop.configuration
+            configuration.reconnect = ReconnectPolicy(base: .milliseconds(100), cap: .seconds(2))
+            let node = try await ChainServer(on: loop, seed: seed, quirks: quirks)
+            let web3 = try await Web3.connect(to: await node.server.endpoint, configuration: configuration)
+            try await body(web3, node, loop)
+            await web3.close()
+            await node.server.close()
+        }
+    }
+
+    @Test("Heads that were mined while the connection was down are told, each once, linked", arguments: 1...5)
+    func heads(seed: UInt64) async throws {
+        try await Self.play(seed: seed) { web3, node, loop in
+            var iterator = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+            await node.change { chain in for _ in 0..<3 { chain.mine() } }
+            var last = node.chain.canonical[0].header
+            func take(to number: UInt64) async throws {
+                while last.number < number, let head = try await iterator.next() {
+                    #expect(head.parentHash == last.hash && head.number == last.number + 1)
+                    last = head
+                }
+            }
+            try await take(to: 103)
+            for round in 1...3 {
+                await node.cut()
+                await node.change { chain in for _ in 0..<5 { chain.mine() } }
+                try await take(to: 103 + UInt64(round) * 5)
+            }
+            #expect(last.hash == node.chain.head.hash)
+            let reconnects = await web3.metrics.reconnects
+            #expect(reconnects == 3)
+        }
+    }
+
+    @Test(
+        "Folded updates of logs are the chain's logs, through cuts, reorganisations and a node that tells less",
+        arguments: 1...20
+    )
+    func logs(seed: UInt64) async throws {
+        var quirks = SimulatedQuirks()
+        quirks.noRemovedLogs = seed % 2 == 0
+        quirks.omittedLogs = seed % 3 == 0 ? 20 : 0
+        quirks.logsBeforeHead = seed % 5 == 0
+        let filter = LogFilter(address: SimulatedChain.address(0))
+        try await Self.play(seed: seed, quirks: quirks) { web3, node, loop in
+            let stream = web3.eth.logs(filter, continuity: .gapless(), from: .block(101))
+            let fold = Fold()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for try await update in stream.updates {
+                        switch update {
+                        case .item(let log): fold.state.withLock { $0.logs.append(log) }
+                        case .rollback(let to, _):
+                            fold.state.withLock { $0.logs.removeAll { $0.blockNumber ?? 0 > to.number } }
+                        case .gap: fold.state.withLock { $0.gaps += 1 }
+                        case .block(let block): fold.state.withLock { $0.reached = block.number }
+                        default: break
+                        }
+                    }
+                }
+                var random = SeededGenerator(seed: seed)
+                for _ in 0..<40 {
+                    switch random.below(10) {
+                    case 0..<6: await node.change { $0.mine($0.randomEvents(4)) }
+                    case 6..<8:
+                        let depth = 1 + random.below(3)
+                        await node.change { chain in
+                            guard chain.head.number > 110 else {
+                                chain.mine()
+                                return
+                            }
+                            chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
+                        }
+                    default: await node.cut()
+                    }
+                    try await loop.sleep(for: .milliseconds(200 * random.below(10)))
+                }
+                // The faults are over; one audit passes.
+                for _ in 0..<44 {
+                    await node.change { $0.mine() }
+                    try await loop.sleep(for: .seconds(5))
+                }
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+            let wanted = node.chain.canonicalLogs(filter, from: 101)
+            let head = node.chain.head.number
+            let told = fold.state.withLock { $0 }
+            #expect(told.gaps == 0)
+            // A block whose bloom may match, and that has no logs, is closed when two blocks stand on it.
+            #expect(told.reached + 2 >= head)
+            #expect(told.logs == wanted, "seed \(seed)")
+            #expect(!wanted.isEmpty)
+        }
+    }
+
+    @Test("A stream goes on from a cursor of an earlier one, or rolls back first")
+    func cursor() async throws {
+        try await Self.play(seed: 11) { web3, node, _ in
+            await node.change { chain in for _ in 0..<10 { chain.mine() } }
+            var kept: Cursor?
+            var updates = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates.makeAsyncIterator()
+            while let update = try await updates.next() {
+                if case .progress(let cursor) = update { kept = cursor }
+                if case .block(let block) = update, block.number == 110 { break }
+            }
+            while kept?.block.number != 110, let update = try await updates.next() {
+                if case .progress(let cursor) = update { kept = cursor }
+            }
+            let cursor = try #require(kept)
+            await node.change { $0.reorganise(depth: 2, events: [[], [], []]) }
+            var resumed = web3.eth.newHeads(continuity: .gapless(), from: .cursor(cursor)).updates.makeAsyncIterator()
+            guard case .rollback(let to, _)? = try await resumed.next() else {
+                return #expect(Bool(false), "no rollback")
+            }
+            #expect(to.number <= 110)
+            // What the earlier stream had told, and what this one makes of it.
+            var told = node.chain.canonical.map { BlockRef($0.header) }.filter { $0.number > 100 && $0.number <= 108 }
+            let head = node.chain.head.hash
+            while told.last?.hash != head, let update = try await resumed.next() {
+                switch update {
+                case .item(let item): told.append(BlockRef(item))
+                case .rollback(let to, _): told.removeAll { $0.number > to.number }
+                default: break
+                }
+            }
+            let numbers = told.map(\.number)
+            #expect(Array(numbers.drop { $0 <= 108 }) == [109, 110, 111])
+        }
+    }
+
+    @Test("All gapless streams stand on one subscription of heads, which ends with the last of them")
+    func sharing() async throws {
+        try await Self.play(seed: 12) { web3, node, loop in
+            do {
+                var one = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+                var two = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+                await node.change { $0.mine() }
+                let (first, second) = (try await one.next(), try await two.next())
+                #expect(first?.number == 101 && second?.number == 101)
+                #expect(await node.server.log.count(of: "eth_subscribe") == 1)
+            }
+            await node.server.until { $0.count(of: "eth_unsubscribe") == 1 }
+        }
+    }
+
+    @Test("A node that refuses heads is told to the stream")
+    func refused() async throws {
+        try await SimulatedLoop.run(seed: 13) { loop in
+            let server = try await ScriptedServer(on: loop) { client, message in
+                for call in message.calls { client.fail(call, -32601, "no notifications here") }
+            }
+            let web3 = try await Web3.connect(to: await server.endpoint, configuration: loop.configuration)
+            var iterator = web3.eth.newHeads(continuity: .gapless()).makeAsyncIterator()
+            let error = await failure { _ = try await iterator.next() }
+            #expect(error?.rpcCode == -32601)
+            await web3.close()
+            await server.close()
+        }
+    }
+}
