@@ -375,7 +375,7 @@ extension ContinuityMachine {
             self.books[index].dispute(block.number, answer)
             return false
         case .open:
-            if isAudit, self.isTold(block.number, index) {
+            if isAudit, !entry.isReopened, self.isTold(block.number, index) {
                 if entry.isEqual(to: answer), !entry.isDisputed {
                     self.books[index].entries[block.number]?.state = .closed
                     self.books[index].entries[block.number]?.doubt = nil
