@@ -62,6 +62,7 @@ fuzz: deps ## each fuzz target for SECONDS (60); FUZZ="FuzzJSON FuzzFrames" for 
 
 live: deps ## try the command and the recorder against a real node, where one is at hand
 	@Tests/Scripts/live.sh
+	@Tests/Scripts/live-tls.sh
 	@Tests/Scripts/record-anvil.sh
 
 dependent: deps ## build a package elsewhere on disk that depends on this one

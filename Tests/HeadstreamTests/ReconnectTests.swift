@@ -164,6 +164,58 @@ struct ReconnectTests {
         }
     }
 
+    @Test("What is subscribed while the chain is being checked is made once", arguments: Stage.allCases)
+    func subscribingDuringTheCheck(stage: Stage) async throws {
+        try await stage.run(configure: Self.automatic) { web3, server in
+            let first = try await web3.subscribe(NumbersRequest())
+            // The chain's id is asked for behind the first subscription.
+            await server.until { $0.count(of: "eth_chainId") == 1 }
+            await server.act { $0.drop() }
+            let second = try await web3.subscribe(NumbersRequest())
+            await server.until { $0.count(of: "eth_subscribe") == 3 }
+            let chain = try await web3.eth.chainID()
+            #expect(chain == 1)
+            #expect(await server.log.count(of: "eth_subscribe") == 3)
+            await server.act { client in for id in ["0x1", "0x2"] { client.notify(id, "4") } }
+            for stream in [first, second] {
+                var updates = stream.updates.makeAsyncIterator()
+                while let update = try await updates.next() {
+                    if case .item(let number) = update {
+                        #expect(number == 4)
+                        break
+                    }
+                }
+            }
+            #expect(await web3.metrics.notifications == 2)
+        }
+    }
+
+    @Test("Unsubscribing between two refusals ends the stream", arguments: Stage.webSockets)
+    func unsubscribingWhileRefused(stage: Stage) async throws {
+        let count = Locked(0)
+        try await stage.run(
+            configure: Self.automatic,
+            script: { client, message in
+                for call in message.calls {
+                    if call.method == "eth_subscribe", count.withLock({ $0 += 1; return $0 > 1 }) {
+                        client.fail(call, -32000, "no more")
+                    } else {
+                        client.answerAsUsual(ScriptedMessage(call))
+                    }
+                }
+            }
+        ) { web3, server in
+            let stream = try await web3.subscribe(NumbersRequest())
+            await server.act { $0.drop() }
+            var updates = stream.updates.makeAsyncIterator()
+            while let update = try await updates.next() {
+                if case .refused = update { break }
+            }
+            await stream.unsubscribe()
+            while try await updates.next() != nil {}
+        }
+    }
+
     @Test("A request made while there is no connection waits for the next, at most its time")
     func waiting() async throws {
         try await SimulatedLoop.run(seed: 3) { loop in

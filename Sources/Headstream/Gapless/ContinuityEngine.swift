@@ -10,17 +10,25 @@ import HeadstreamSockets
 ///
 /// `@unchecked Sendable`: only the session touches it, which is an actor on that loop, and callbacks of that loop.
 final class ContinuityEngine: @unchecked Sendable {
-    private unowned let session: Session
+    /// Nil when the last handle was let go of while a callback was on its way.
+    private weak var session: Session?
+    private let loop: any Loop
     private var machine: ContinuityMachine
     /// The one subscription of heads, and one for each filter with consumers.
     private var heads: PushedStream<BlockHeader.Decoder>?
     private var filters: [FilterID: PushedFilter] = [:]
-    private var feeds: [ConsumerID: GaplessFeed] = [:]
+    private var consumers: [ConsumerID: Consumer] = [:]
+    /// The session is over, and why.
+    private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
 
+    private struct Consumer {
+        let feed: GaplessFeed
+        let filter: FilterID?
+    }
+
     private struct PushedFilter {
-        let filter: LogFilter
         let options: FilterOptions
         var stream: PushedStream<Log.Decoder>?
         var consumers = 0
@@ -28,6 +36,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     init(_ session: Session, limits: ContinuityMachine.Limits) {
         self.session = session
+        self.loop = session.loop
         self.machine = ContinuityMachine(limits: limits)
         if session.assumeIsolated({ $0.isConnected }) { self.handle(.connected) }
     }
@@ -37,36 +46,52 @@ final class ContinuityEngine: @unchecked Sendable {
     /// A consumer begins. Its feed is told everything, a refusal of the node's too.
     func join(_ feed: GaplessFeed, _ wish: GaplessWish) -> ConsumerID {
         let consumer = ConsumerID(rawValue: self.takeID())
-        self.feeds[consumer] = feed
-        var options = ConsumerOptions(finality: wish.finality, origin: wish.origin, isToldFinality: wish.isToldFinality)
-        if let filter = wish.filter { options.filter = self.filterID(for: filter, wish) }
+        if let ending = self.ending {
+            feed.finish(ending)
+            return consumer
+        }
+        let filter = wish.filter.map { self.filterID(for: $0, wish) }
+        self.consumers[consumer] = Consumer(feed: feed, filter: filter)
+        let options = ConsumerOptions(
+            filter: filter,
+            finality: wish.finality,
+            origin: wish.origin,
+            isToldFinality: wish.isToldFinality
+        )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
         return consumer
     }
 
     /// A consumer is gone.
-    func leave(_ consumer: ConsumerID, _ filter: LogFilter?) {
-        guard self.feeds.removeValue(forKey: consumer) != nil else { return }
+    func leave(_ consumer: ConsumerID) {
+        guard let gone = self.consumers.removeValue(forKey: consumer) else { return }
         self.handle(.left(consumer))
-        if let filter, let (id, pushed) = self.filters.first(where: { $0.value.filter == filter }) {
+        if let id = gone.filter, let pushed = self.filters[id] {
             if pushed.consumers > 1 {
                 self.filters[id]?.consumers -= 1
             } else {
                 self.filters[id] = nil
                 self.handle(.filterRemoved(id))
-                if let stream = pushed.stream { self.session.assumeIsolated { $0.dismiss(stream.local) } }
+                self.dismiss(pushed.stream?.local)
             }
         }
-        if self.feeds.isEmpty, let heads = self.heads {
+        if self.consumers.isEmpty {
+            self.dismiss(self.heads?.local)
             self.heads = nil
-            self.session.assumeIsolated { $0.dismiss(heads.local) }
         }
     }
 
     /// A consumer has taken what it had been given.
     func resume(_ consumer: ConsumerID) {
+        // It may be full again by now; then its pause is on its way.
+        guard self.consumers[consumer]?.feed.isFull == false else { return }
         self.handle(.resumed(consumer))
+    }
+
+    private func dismiss(_ local: LocalSubscriptionID?) {
+        guard let local else { return }
+        self.session?.assumeIsolated { $0.dismiss(local) }
     }
 
     private func takeID() -> UInt64 {
@@ -74,78 +99,107 @@ final class ContinuityEngine: @unchecked Sendable {
         return self.nextID
     }
 
+    /// The filter's name: streams that want the same of it share one server subscription.
     private func filterID(for filter: LogFilter, _ wish: GaplessWish) -> FilterID {
-        if let (id, _) = self.filters.first(where: { $0.value.filter == filter }) {
+        let options = FilterOptions(filter: filter, audit: wish.audit, delivery: wish.delivery)
+        let same = self.filters.first { _, pushed in
+            pushed.options.filter == options.filter && pushed.options.audit == options.audit
+                && pushed.options.delivery == options.delivery
+        }
+        if let id = same?.key {
             self.filters[id]?.consumers += 1
             return id
         }
         let id = FilterID(rawValue: self.takeID())
-        let options = FilterOptions(filter: filter, audit: wish.audit, delivery: wish.delivery)
-        self.filters[id] = PushedFilter(filter: filter, options: options, consumers: 1)
+        self.filters[id] = PushedFilter(options: options, consumers: 1)
         self.handle(.filterAdded(id, options))
-        if case .pushed = wish.delivery {
-            let stream = PushedStream(self.session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
-                guard let self else { return }
-                for log in logs { self.handle(.log(id, log)) }
+        if case .pushed = wish.delivery, let session = self.session {
+            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
+                for log in logs { self?.handle(.log(id, log)) }
+            } lost: { [weak self] in
+                self?.handle(.stalled)
             }
             self.filters[id]?.stream = stream
-            self.subscribe(stream.kept) { .acknowledged(heads: false, filters: [id]) }
+            self.subscribe(stream.kept, .acknowledged(heads: false, filters: [id])) { [weak self] error in
+                self?.refused(id, error)
+            }
         }
         return id
     }
 
     private func subscribeHeads() {
-        guard self.heads == nil else { return }
-        let stream = PushedStream(self.session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
-            guard let self else { return }
-            for head in heads { self.handle(.head(head)) }
+        guard self.heads == nil, let session = self.session else { return }
+        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+            for head in heads { self?.handle(.head(head)) }
+        } lost: { [weak self] in
+            self?.handle(.stalled)
         }
         self.heads = stream
-        self.subscribe(stream.kept) { .acknowledged(heads: true, filters: []) }
+        self.subscribe(stream.kept, .acknowledged(heads: true, filters: [])) { [weak self] in self?.refused($0) }
     }
 
     /// Asks for a subscription, now where there is a connection, and on each later one.
-    private func subscribe(_ kept: KeptSubscription?, _ fact: @escaping @Sendable () -> ContinuityMachine.Fact) {
+    private func subscribe(
+        _ kept: KeptSubscription?,
+        _ fact: ContinuityMachine.Fact,
+        refused: @escaping @Sendable (Web3Error) -> Void
+    ) {
         guard var kept else { return }
-        kept.acknowledged = { [weak self] in self?.handle(fact()) }
-        kept.refusedFirst = { [weak self] error in self?.fail(error) }
+        kept.acknowledged = { [weak self] in self?.handle(fact) }
+        kept.refusedFirst = refused
         let adopted = kept
-        self.session.assumeIsolated { $0.adopt(adopted) }
+        self.session?.assumeIsolated { $0.adopt(adopted) }
     }
 
-    /// A subscription that everything stands on was refused: nobody can be told anything.
-    private func fail(_ error: Web3Error) {
-        for feed in self.feeds.values { feed.finish(error) }
+    /// Heads were refused, on which everything stands: nobody can be told anything. Who comes next asks again.
+    private func refused(_ error: Web3Error) {
+        self.heads = nil
+        for consumer in self.consumers.values { consumer.feed.finish(.failure(error)) }
+    }
+
+    /// A filter was refused.
+    private func refused(_ id: FilterID, _ error: Web3Error) {
+        self.filters[id]?.stream = nil
+        for consumer in self.consumers.values where consumer.filter == id { consumer.feed.finish(.failure(error)) }
     }
 
     // MARK: The connection
 
     /// The next connection stands; its subscriptions are being made.
     func connected() {
-        for feed in self.feeds.values { feed.add(.reconnected) }
+        self.tellAll(.reconnected)
         self.handle(.connected)
     }
 
     func connectionLost(_ error: Web3Error) {
-        for feed in self.feeds.values { feed.add(.disconnected(error)) }
+        self.tellAll(.disconnected(error))
         self.handle(.connectionLost)
+    }
+
+    private func tellAll(_ update: GaplessFeed.Update) {
+        for (id, consumer) in self.consumers where consumer.feed.add(update) { self.pause(id) }
     }
 
     /// The session is over.
     func end(_ error: Web3Error?) {
-        if let deadline = self.deadline { self.session.loop.cancel(deadline) }
+        if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        for feed in self.feeds.values { feed.finish(error) }
+        let ending = error.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
+        self.ending = ending
+        for consumer in self.consumers.values { consumer.feed.finish(ending) }
     }
 
     // MARK: The machine
 
     private func handle(_ fact: ContinuityMachine.Fact) {
-        let actions = self.machine.handle(fact, at: self.session.loop.now.nanoseconds)
-        for action in actions {
+        guard self.ending == nil else { return }
+        for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
             switch action {
             case .tell(let consumer, let event):
-                if self.feeds[consumer]?.add(.event(event)) == true { self.pause(consumer) }
+                guard let feed = self.consumers[consumer]?.feed else { continue }
+                if feed.add(.event(event)) { self.pause(consumer) }
+                // Nothing comes behind it.
+                if case .failed = event { feed.finish(.success(())) }
             case .request(let request):
                 self.ask(request)
             }
@@ -156,19 +210,19 @@ final class ContinuityEngine: @unchecked Sendable {
     /// A feed is full: the machine keeps references only, and fetches when the consumer comes back.
     private func pause(_ consumer: ConsumerID) {
         // Behind what is being told now.
-        self.session.loop.execute { [weak self] in
-            guard let self, self.feeds[consumer]?.isFull == true else { return }
+        self.loop.execute { [weak self] in
+            guard let self, self.consumers[consumer]?.feed.isFull == true else { return }
             self.handle(.paused(consumer))
             // It may have come back meanwhile.
-            if self.feeds[consumer]?.isFull == false { self.handle(.resumed(consumer)) }
+            self.resume(consumer)
         }
     }
 
     private func scheduleDeadline() {
-        if let deadline = self.deadline { self.session.loop.cancel(deadline) }
+        if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
         guard let instant = self.machine.nextDeadline else { return }
-        self.deadline = self.session.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
+        self.deadline = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
             guard let self else { return }
             self.deadline = nil
             self.handle(.deadlineReached)
@@ -184,7 +238,7 @@ final class ContinuityEngine: @unchecked Sendable {
         }
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }
-            self.session.assumeIsolated {
+            self.session?.assumeIsolated {
                 $0.ask(texts) { index, outcome in collector.received(outcome, at: index) }
             }
         } catch {
@@ -211,6 +265,8 @@ private final class AnswerCollector: @unchecked Sendable {
 
     func received(_ outcome: Waiter.Outcome, at index: Int) {
         guard self.answers.indices.contains(index), self.answers[index] == nil else { return }
+        // The machine is told of the connection's end, which ends all requests.
+        if case .failure(let error) = outcome, error.code == .connectionClosed { return }
         self.answers[index] = Self.answer(outcome, to: self.calls[index])
         self.missing -= 1
         if self.missing == 0 { self.body(self.answers.compactMap { $0 }) }
@@ -219,11 +275,12 @@ private final class AnswerCollector: @unchecked Sendable {
     private static func answer(_ outcome: Waiter.Outcome, to call: ChainCall) -> ChainAnswer {
         switch outcome {
         case .failure(let error):
-            if let node = error.node {
-                return .failure(ChainFailure(code: Int(clamping: node.code), message: node.message))
+            if error.code == .rateLimited {
+                let delay = error.retryAfter.map { LoopInstant(nanoseconds: 0).advanced(by: $0).nanoseconds }
+                return .failure(.rateLimited(retryAfter: delay))
             }
-            if error.code == .rateLimited { return .failure(.rateLimited(retryAfter: nil)) }
-            return .failure(.other)
+            guard let node = error.node else { return .failure(.other) }
+            return .failure(ChainFailure(code: Int(clamping: node.code), message: node.message))
         case .success(let bytes):
             do throws(ValueError) {
                 return try bytes.withBytes { (bytes) throws(ValueError) in

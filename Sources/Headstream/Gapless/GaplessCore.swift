@@ -11,12 +11,10 @@ struct GaplessSource: Sendable {
 final class GaplessLease: Sendable {
     let session: Session
     let feed: GaplessFeed
-    private let filter: LogFilter?
     private let consumer = Locked<ConsumerID?>(nil)
 
     init(_ source: GaplessSource) {
         self.session = source.session
-        self.filter = source.wish.filter
         // Each update is some kilobytes at most, in memory that the consumer takes in one go.
         self.feed = GaplessFeed(limit: 4096)
         let (feed, wish) = (self.feed, source.wish)
@@ -29,8 +27,7 @@ final class GaplessLease: Sendable {
 
     deinit {
         guard let id = self.consumer.withLock({ $0 }) else { return }
-        let filter = self.filter
-        self.session.endGapless(id, filter)
+        self.session.endGapless(id)
     }
 
     func hasRoomAgain() {

@@ -58,9 +58,9 @@ final class GaplessFeed: Sendable {
     }
 
     /// Ends the feed behind what is in it; the first end counts.
-    func finish(_ error: Web3Error?) {
+    func finish(_ end: Result<Void, Web3Error>) {
         let consumer = self.state.withLock { state -> SuspendedConsumer? in
-            if state.end == nil { state.end = error.map { .failure($0) } ?? .success(()) }
+            if state.end == nil { state.end = end }
             defer { state.consumer = nil }
             return state.consumer
         }

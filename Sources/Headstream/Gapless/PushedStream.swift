@@ -15,13 +15,16 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
     private var reader: SubscriptionReader
     private var decoder: Decoder
     private let body: ([Decoder.Element]) -> Void
+    /// Called where something was missed.
+    private let lost: () -> Void
     private var isScheduled = false
 
     init(
         _ session: Session,
         _ request: some SubscriptionRequest,
         _ decoder: Decoder,
-        _ body: @escaping ([Decoder.Element]) -> Void
+        _ body: @escaping ([Decoder.Element]) -> Void,
+        lost: @escaping () -> Void
     ) {
         let signal = LoopSignal()
         let buffer = SubscriptionBuffer(
@@ -37,6 +40,7 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         self.reader = SubscriptionReader(buffer)
         self.decoder = decoder
         self.body = body
+        self.lost = lost
         if let encoded = try? EncodedRequest(request.methods.subscribe, request.parameters) {
             self.kept = KeptSubscription(local: self.local, methods: request.methods, buffer: buffer, request: encoded)
         }
@@ -53,14 +57,19 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
     private func take() {
         self.isScheduled = false
         var items: [Decoder.Element] = []
+        var isComplete = true
         while case .filled = self.reader.refill() {
-            // A loss, a marker or what cannot be read is as if it had not come: that is what the machine is for.
-            _ = self.reader.takeLoss()
+            if self.reader.takeLoss() != nil { isComplete = false }
             while let record = self.reader.next() {
-                if let item = try? self.decoder.decode(record) { items.append(item) }
+                if let item = try? self.decoder.decode(record) {
+                    items.append(item)
+                } else if StreamMarker(record) == nil {
+                    isComplete = false
+                }
             }
         }
         if !items.isEmpty { self.body(items) }
+        if !isComplete { self.lost() }
     }
 }
 

@@ -25,8 +25,6 @@ final class ConnectionOwner: @unchecked Sendable {
 
     /// Ended by the node, or because its consumer was too slow.
     func ended(_ locals: [LocalSubscriptionID]) {
-        self.session?.assumeIsolated { session in
-            for local in locals { session.subscriptions[local] = nil }
-        }
+        self.session?.assumeIsolated { $0.subscriptionsEnded(locals) }
     }
 }

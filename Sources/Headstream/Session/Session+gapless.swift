@@ -10,7 +10,11 @@ extension Session {
         let limits = ContinuityMachine.Limits(blocks: limit.blocks, requests: limit.requests)
         let engine = ContinuityEngine(self, limits: limits)
         self.continuityEngine = engine
-        if case .ended = self.phase { engine.end(self.losses.withLock { $0.final }) }
+        if case .ended = self.phase {
+            engine.end(
+                self.losses.withLock { $0.final } ?? Web3Error(.connectionClosed, "the connection was closed by this side")
+            )
+        }
         return engine
     }
 
@@ -28,8 +32,8 @@ extension Session {
     }
 
     /// A gapless consumer is gone; from any thread, without waiting.
-    nonisolated func endGapless(_ consumer: ConsumerID, _ filter: LogFilter?) {
-        self.enqueue { $0.continuityEngine?.leave(consumer, filter) }
+    nonisolated func endGapless(_ consumer: ConsumerID) {
+        self.enqueue { $0.continuityEngine?.leave(consumer) }
     }
 
     /// Makes requests of the session's own, as one message, on the connection as it is.

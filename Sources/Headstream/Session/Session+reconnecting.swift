@@ -56,28 +56,40 @@ extension Session {
         self.replaceConnection().assumeIsolated { $0.begin() }
     }
 
-    /// A connection stands.
+    /// A connection stands. It counts as the session's own when it is known to be of the same chain.
     func established(_ connection: Connection) {
         guard connection === self.connection else { return }
-        let isFirst: Bool
         switch self.phase {
-        case .idle: isFirst = true
-        case .connecting: isFirst = false
-        case .connected, .waiting, .ended: return
+        case .idle:
+            self.phase = .connected(since: self.loop.now)
+            self.states.tell(.connected)
+        case .connecting:
+            // What users subscribe to from here on is made on this connection by itself.
+            let earlier = Set(self.subscriptions.keys)
+            self.checkChain(of: connection) { self.goOn(with: connection, earlier) }
+        case .connected, .waiting, .ended:
+            return
         }
+    }
+
+    private func goOn(with connection: Connection, _ earlier: Set<LocalSubscriptionID>) {
         self.phase = .connected(since: self.loop.now)
         self.states.tell(.connected)
-        guard !isFirst else { return }
         self.pastMetrics.reconnects += 1
-        self.checkChain(of: connection) {
-            // In front of all that comes from the new connection.
-            self.tellStreams(.reconnected)
-            self.continuityEngine?.connected()
-            for local in self.subscriptions.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
-                self.subscribeAgain(local, on: connection)
-            }
-            self.resumeWaiters(true)
-        }
+        // In front of all that comes from the new connection.
+        self.tellStreams(.reconnected)
+        self.continuityEngine?.connected()
+        let due = self.subscriptions.values.filter { earlier.contains($0.local) || $0.isOwn }
+        self.due = due.map(\.local).sorted { $0.rawValue < $1.rawValue }[...]
+        // A window of them, and the next at each answer: the queue of requests is for those of users too.
+        for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
+        self.resumeWaiters(true)
+    }
+
+    private func subscribeNext(on connection: Connection) {
+        guard connection === self.connection, let local = self.due.popFirst() else { return }
+        if self.subscriptions[local] == nil { return self.subscribeNext(on: connection) }
+        self.subscribeAgain(local, on: connection)
     }
 
     // MARK: The same chain
@@ -85,31 +97,38 @@ extension Session {
     /// Asks which chain the node is of, once; so that another one is noticed after a reconnect.
     func learnChain() {
         guard self.chainID == nil, !self.hasAskedForChain else { return }
+        guard self.isConnected else { return }
         self.hasAskedForChain = true
-        self.askForChain(self.connection) { self.chainID = $0 }
+        self.askForChain(self.connection) { outcome in
+            switch outcome {
+            case .success(let chain): self.chainID = chain
+            // A node that does not know the question is not asked again.
+            case .failure(let error): self.hasAskedForChain = error.node != nil
+            }
+        }
     }
 
     /// Goes on with `body` unless the node is of another chain than the one before, which ends the session.
     private func checkChain(of connection: Connection, _ body: @escaping () -> Void) {
         guard let known = self.chainID else { return body() }
-        self.askForChain(connection) { found in
-            guard connection === self.connection, self.isConnected else { return }
-            guard let found, found != known else { return body() }
+        self.askForChain(connection) { outcome in
+            guard connection === self.connection, case .connecting = self.phase else { return }
+            if case .failure(let error) = outcome, error.code == .connectionClosed { return }
+            guard case .success(let found?) = outcome, found != known else { return body() }
             let error = Web3Error(.wrongChain, "\(self.endpoint) is of chain \(found) now, and was of \(known)")
             self.end(error)
             connection.abandon()
         }
     }
 
-    /// - Parameter body: gets the id, or nil where the node does not tell.
-    private func askForChain(_ connection: Connection, _ body: @escaping (UInt64?) -> Void) {
+    /// - Parameter body: gets the id; nil where the answer is none.
+    private func askForChain(_ connection: Connection, _ body: @escaping (Result<UInt64?, RPCError>) -> Void) {
         nonisolated(unsafe) let body = body
         let id = self.ids.take()
-        guard let request = try? EncodedRequest("eth_chainId") else { return body(nil) }
+        guard let request = try? EncodedRequest("eth_chainId") else { return body(.success(nil)) }
         let waiter = Waiter.callback { outcome in
             // On the loop, as every waiter of a connection is.
-            guard case .success(let bytes) = outcome else { return body(nil) }
-            body(try? bytes.withBytes { try Results.decode($0, as: Quantity.self).value })
+            body(outcome.map { bytes in try? bytes.withBytes { try Results.decode($0, as: Quantity.self).value } })
         }
         connection.assumeIsolated { $0.submit(id, text: request.text(for: id), waiter: waiter) }
     }
@@ -126,6 +145,7 @@ extension Session {
     }
 
     private func subscribedAgain(_ local: LocalSubscriptionID, on connection: Connection, _ outcome: Waiter.Outcome) {
+        self.subscribeNext(on: connection)
         guard connection === self.connection, var kept = self.subscriptions[local] else { return }
         switch outcome {
         case .success:
@@ -143,10 +163,24 @@ extension Session {
             kept.refusals += 1
             self.subscriptions[local] = kept
             kept.buffer.append(marker: StreamMarker.refused(self.error(error)).bytes)?.resume()
-            let delay = max(.seconds(1 << Int64(min(kept.refusals, 6))), error.retryAfter ?? .zero)
-            _ = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
-                self?.assumeIsolated { $0.subscribeAgain(local, on: connection) }
-            }
+            self.subscribeLater(kept, on: connection, atLeast: min(error.retryAfter ?? .zero, .seconds(3600)))
+        }
+    }
+
+    private func subscribeLater(_ kept: KeptSubscription, on connection: Connection, atLeast least: Duration) {
+        let delay = max(.seconds(1 << Int64(min(kept.refusals, 6))), least)
+        _ = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
+            self?.assumeIsolated { $0.subscribeAgain(kept.local, on: connection) }
+        }
+    }
+
+    /// Subscriptions that the node has ended, or whose consumer was too slow. One of the session's own is made anew.
+    func subscriptionsEnded(_ locals: [LocalSubscriptionID]) {
+        for local in locals {
+            guard var kept = self.subscriptions.removeValue(forKey: local), kept.isOwn else { continue }
+            kept.refusals += 1
+            self.subscriptions[local] = kept
+            self.subscribeLater(kept, on: self.connection, atLeast: .zero)
         }
     }
 

@@ -49,6 +49,8 @@ actor Session {
     var phase = Phase.idle
     /// Subscriptions that have been acknowledged once, to be made anew on each connection.
     var subscriptions: [LocalSubscriptionID: KeptSubscription] = [:]
+    /// Those of them that are still to be made on the newest connection, in order.
+    var due: ArraySlice<LocalSubscriptionID> = []
     var backoff: Backoff
     /// Those who wait for the next connection.
     var waiters: [UInt64: ReconnectWaiter] = [:]
@@ -224,10 +226,8 @@ actor Session {
 
     /// Ends a subscription and returns when the node has answered, or will not.
     func unsubscribe(_ local: LocalSubscriptionID) async {
-        // The buffer is finished here where no connection knows it at the moment.
-        if let kept = self.subscriptions.removeValue(forKey: local), !self.isConnected {
-            kept.buffer.finish(.finished)?.resume()
-        }
+        // Its connection may not know it at the moment; the first end counts, and what is buffered comes before it.
+        self.subscriptions.removeValue(forKey: local)?.buffer.finish(.finished)?.resume()
         await self.connection.unsubscribe(local)
     }
 
@@ -255,4 +255,7 @@ struct KeptSubscription: Sendable {
     /// not come.
     var acknowledged: (@Sendable () -> Void)?
     var refusedFirst: (@Sendable (Web3Error) -> Void)?
+
+    /// Whether it is the session's own, which no user asked for.
+    var isOwn: Bool { self.acknowledged != nil }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Headstream
 import HeadstreamTesting
 
@@ -13,6 +14,12 @@ enum ReplayCommand {
         help: "The port for WebSocket on loopback; 0 takes a free one."
     )
     static let ipc = Option("ipc", "PATH", .file, help: "Serve on this Unix socket too.")
+    static let tls = Option(
+        "tls",
+        "CAFILE",
+        .file,
+        help: "Serve wss:// with a throw-away certificate, and write its authority there for --cacert."
+    )
     static let strict = Flag("strict", help: "Answer only the recorded requests, in the recorded order.")
     static let once = Flag("once", help: "End when a client was played the recording to its end.")
 
@@ -25,7 +32,7 @@ enum ReplayCommand {
 
             The endpoints go to stdout, a line each, once clients can connect.
             """,
-        options: [port, ipc, SharedOptions.speed, strict, once],
+        options: [port, ipc, tls, SharedOptions.speed, strict, once],
         arguments: [file],
         footer: SharedOptions.footer
     )
@@ -36,7 +43,7 @@ enum ReplayCommand {
             speed: run.arguments[SharedOptions.speed] ?? .max,
             isStrict: run.arguments[self.strict]
         )
-        var transports: [TestNode.Transport] = [.webSocket(port: UInt16(clamping: run.arguments[self.port] ?? 0))]
+        var transports: [TestNode.Transport] = [try self.webSocket(run.arguments)]
         if let path = run.arguments[self.ipc] { transports.append(.ipc(path: path)) }
         var nodes: [TestNode] = []
         do {
@@ -56,6 +63,23 @@ enum ReplayCommand {
                 run.terminal.report("headstream replay: \(TerminalText.line(problem))")
             }
         }
+    }
+
+    /// WebSocket, plain or over TLS.
+    private static func webSocket(_ arguments: Arguments) throws -> TestNode.Transport {
+        let port = UInt16(clamping: arguments[self.port] ?? 0)
+        guard let file = arguments[self.tls] else { return .webSocket(port: port) }
+        let authority = try TestAuthority()
+        let certificate = try authority.certificate(for: ["127.0.0.1", "localhost"])
+        try self.write(certificate.authorityPEM, to: file)
+        return .secureWebSocket(port: port, certificate: certificate)
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        let failed = { OutputFileError(description: "\(path) cannot be written: \(String(cString: strerror(errno)))") }
+        guard let file = fopen(path, "we") else { throw failed() }
+        let isWritten = fputs(text, file) >= 0
+        guard fclose(file) == 0, isWritten else { throw failed() }
     }
 
     /// Returns when the task is cancelled, or when a recording was played to its end.

@@ -182,23 +182,25 @@ package struct Arena: ~Copyable, Sendable {
         // At full size the record must find one piece of the ring, or each append would have to compact it.
         while self.byteCount + size > limit || (self.capacity >= limit & ~7 && self.room(for: size) == nil) {
             guard let first = self.first else { break }
-            self.lose(first)
+            if self.lose(first) { gone += 1 }
             self.removeFirst()
-            gone += 1
         }
         return gone
     }
 
     /// Counts a record among the lost ones before those held.
-    package mutating func lose(_ record: UnsafeRawBufferPointer) {
-        // A marker is no notification.
-        guard record.first != Self.markerLead else { return }
+    ///
+    /// - Returns: whether it is one: a marker is no notification.
+    @discardableResult
+    package mutating func lose(_ record: UnsafeRawBufferPointer) -> Bool {
+        guard record.first != Self.markerLead else { return false }
         self.lost &+= 1
         if let records = self.lostRecords {
             records.add(record)
         } else {
             self.lostRecords = LostRecords(record)
         }
+        return true
     }
 
     /// Counts a record among the lost ones behind those held, and takes no more.
@@ -212,9 +214,9 @@ package struct Arena: ~Copyable, Sendable {
     /// - Parameter closing: whether the arena is to take no more, so that the loss is of the newest.
     /// - Returns: how many went.
     package mutating func loseAll(closing: Bool = false) -> Int {
-        let gone = self.count
+        var gone = 0
         while let first = self.first {
-            self.lose(first)
+            if self.lose(first) { gone += 1 }
             self.removeFirst()
         }
         if closing, self.lost > 0 { self.isClosed = true }

@@ -12,21 +12,25 @@ package final class LostRecords: @unchecked Sendable {
     init(_ record: UnsafeRawBufferPointer) {
         self.firstBytes = []
         self.lastBytes = []
-        self.firstCount = record.count
-        self.lastCount = record.count
-        Self.copy(record, to: &self.firstBytes)
-        Self.copy(record, to: &self.lastBytes)
+        self.firstCount = 0
+        self.lastCount = 0
+        self.firstCount = Self.copy(record, to: &self.firstBytes)
+        self.lastCount = Self.copy(record, to: &self.lastBytes)
     }
 
     func add(_ record: UnsafeRawBufferPointer) {
-        self.lastCount = record.count
-        Self.copy(record, to: &self.lastBytes)
+        self.lastCount = Self.copy(record, to: &self.lastBytes)
     }
 
-    private static func copy(_ record: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
+    /// Longer ones are not kept: two of them for each subscription would be memory beyond every limit.
+    private static let longest = 16 << 10
+
+    private static func copy(_ record: UnsafeRawBufferPointer, to bytes: inout [UInt8]) -> Int {
+        let kept = record.count <= Self.longest ? record : UnsafeRawBufferPointer(rebasing: record[..<0])
         bytes.removeAll(keepingCapacity: true)
-        bytes.append(contentsOf: record)
+        bytes.append(contentsOf: kept)
         bytes.append(contentsOf: repeatElement(0, count: Arena.padding))
+        return kept.count
     }
 
     /// Reads the first one; 64 readable bytes follow it.

@@ -60,6 +60,21 @@ final class ChainServer: Sendable {
         await self.server.act { client in for message in messages { client.send(message) } }
     }
 
+    /// Ends every subscription with a word (edge case 34).
+    func endSubscriptions() async {
+        let ids = self.shared.state.withLock { state -> [String] in
+            defer { state.subscriptions = [] }
+            return state.subscriptions.map(\.id)
+        }
+        await self.server.act { client in
+            for id in ids {
+                client.send(
+                    #"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"\#(id)","error":{"code":-1,"message":"over"}}}"#
+                )
+            }
+        }
+    }
+
     /// Cuts the connection.
     func cut() async {
         self.shared.state.withLock { $0.subscriptions = [] }

@@ -173,6 +173,38 @@ struct GaplessStreamTests {
         }
     }
 
+    @Test("A stream that begins after the end of the client ends at once")
+    func afterTheEnd() async throws {
+        try await Self.play(seed: 14) { web3, node, _ in
+            var first = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+            await node.change { $0.mine() }
+            let head = try await first.next()
+            #expect(head?.number == 101)
+            await web3.close()
+            let end = try await first.next()
+            #expect(end == nil)
+            var late = web3.eth.newHeads(continuity: .gapless()).makeAsyncIterator()
+            let none = try await late.next()
+            #expect(none == nil)
+        }
+    }
+
+    @Test("Edge case 34: a subscription of heads that the node ends is made anew, and nothing is missed")
+    func endedByNode() async throws {
+        try await Self.play(seed: 15) { web3, node, loop in
+            var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+            await node.change { $0.mine() }
+            let first = try await heads.next()
+            #expect(first?.number == 101)
+            await node.endSubscriptions()
+            for _ in 0..<3 { await node.change { $0.mine() } }
+            for number: UInt64 in 102...104 {
+                let head = try await heads.next()
+                #expect(head?.number == number)
+            }
+        }
+    }
+
     @Test("A node that refuses heads is told to the stream")
     func refused() async throws {
         try await SimulatedLoop.run(seed: 13) { loop in

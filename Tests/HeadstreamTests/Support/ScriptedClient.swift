@@ -27,6 +27,12 @@ struct ScriptedMessage: Sendable {
         }
     }
 
+    /// A message of one call.
+    init(_ call: ScriptedCall) {
+        self.text = ""
+        self.calls = [call]
+    }
+
     private static func call(_ value: JSONValue) -> ScriptedCall? {
         guard let id = value["id"]?.intValue, let method = value["method"]?.stringValue else { return nil }
         return ScriptedCall(id: UInt64(clamping: id), method: method, params: value["params"]?.arrayValue ?? [])
