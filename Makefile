@@ -34,7 +34,7 @@ docs: deps ## DocC archives of the library targets, in .build/docs
 	@Tests/Scripts/docs.sh
 
 bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for less or more
-	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3
+	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3 stunnel4 openssl
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@Tests/Bench/run.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(BENCH)
 

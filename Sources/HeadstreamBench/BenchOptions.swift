@@ -16,6 +16,8 @@ struct BenchOptions: Sendable {
         case request
         /// One eth_blockNumber request that the server answers late.
         case wait
+        /// N connections at once; the memory that each takes while it is idle.
+        case connections
         /// Like burst, but the consumer calls eth_blockNumber for every 10th message.
         case nested
     }

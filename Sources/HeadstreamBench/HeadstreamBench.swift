@@ -63,6 +63,7 @@ struct HeadstreamBench {
         switch self.options.mode {
         case .burst, .rate, .nested, .slow, .slowclose: try await self.readAll(web3)
         case .idle: try await self.hold(web3)
+        case .connections: try await self.connect()
         case .request: try await self.request(web3)
         case .wait:
             _ = try await web3.eth.blockNumber()
@@ -231,6 +232,23 @@ struct HeadstreamBench {
             self.run.measure()
             group.cancelAll()
         }
+    }
+
+    /// Opens connections; the first hundred warm up what they share.
+    private func connect() async throws {
+        var connections: [Web3] = []
+        var before = 0
+        let endpoint = try Endpoint(self.options.url)
+        for number in 0..<self.options.count + 100 {
+            if number == 100 { before = BenchRun.memory() }
+            let web3 = try await Web3.connect(to: endpoint)
+            _ = try await web3.eth.chainID()
+            connections.append(web3)
+        }
+        let memory = (BenchRun.memory() - before) / self.options.count
+        self.run.add("bytes_per_connection", .number(JSONNumber(memory)))
+        self.run.received.add(self.options.count, ordering: .relaxed)
+        for web3 in connections { await web3.close() }
     }
 
     // MARK: Requests

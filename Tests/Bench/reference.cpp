@@ -5,8 +5,12 @@
 //
 // It speaks the command line of HeadstreamBench and prints the same line of JSON.
 //
-//   g++ -O3 -march=native -std=c++17 reference.cpp -lsimdjson -o reference
+// wss:// goes through OpenSSL, with certificates unchecked.
+//
+//   g++ -O3 -march=native -std=c++17 reference.cpp -lsimdjson -lssl -lcrypto -o reference
 #include <simdjson.h>
+
+#include <openssl/ssl.h>
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -55,9 +59,10 @@ static double cpuSeconds() {
 class Connection {
 public:
     explicit Connection(const string &url) {
-        char host[64], path[512];
+        char scheme[8], host[64], path[512];
         int port;
-        if (std::sscanf(url.c_str(), "ws://%63[^:]:%d%511s", host, &port, path) != 3) fail("the URL is not ws://IP:PORT/PATH");
+        if (std::sscanf(url.c_str(), "%7[^:]://%63[^:]:%d%511s", scheme, host, &port, path) != 4)
+            fail("the URL is not ws://IP:PORT/PATH");
         descriptor = socket(AF_INET, SOCK_STREAM, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -66,6 +71,11 @@ public:
         if (connect(descriptor, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) fail("cannot connect");
         const int on = 1;
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (string_view(scheme) == "wss") {
+            tls = SSL_new(SSL_CTX_new(TLS_client_method()));
+            SSL_set_fd(tls, descriptor);
+            if (SSL_connect(tls) != 1) fail("no TLS");
+        }
         write("GET " + string(path) + " HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n");
         for (const void *end = nullptr; !end;) {
@@ -76,7 +86,9 @@ public:
     }
 
     void write(string_view bytes) {
-        if (::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL) != ssize_t(bytes.size())) fail("cannot write");
+        const ssize_t count = tls ? SSL_write(tls, bytes.data(), int(bytes.size()))
+                                  : ::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (count != ssize_t(bytes.size())) fail("cannot write");
     }
 
     // A masked frame whose mask is zero.
@@ -112,7 +124,7 @@ public:
 
     // Bytes of one read, thrown away; 0 at the end.
     size_t discard() {
-        const ssize_t count = recv(descriptor, buffer.data(), 1 << 20, 0);
+        const ssize_t count = receive(buffer.data(), 1 << 20);
         return count > 0 ? size_t(count) : 0;
     }
 
@@ -144,12 +156,17 @@ private:
             filled -= taken;
             taken = 0;
         }
-        const ssize_t count = recv(descriptor, buffer.data() + filled, std::min(capacity - filled, readSize), 0);
+        const ssize_t count = receive(buffer.data() + filled, std::min(capacity - filled, readSize));
         if (count > 0) filled += count;
         return count > 0;
     }
 
+    ssize_t receive(char *into, size_t size) {
+        return tls ? SSL_read(tls, into, int(size)) : recv(descriptor, into, size, 0);
+    }
+
     int descriptor;
+    SSL *tls = nullptr;
     std::vector<char> buffer = std::vector<char>(capacity + simdjson::SIMDJSON_PADDING);
     size_t taken = 0, filled = 0;
 };

@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import platform
+import socket
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,18 +29,19 @@ class Measurement:
     """One column: a URL of the server, and what is looked at in the clients' lines."""
 
     def __init__(self, name, mode, query="", rows=EVERY, unit="CPU µs", kind="logs", count=0, subs=1, field=None,
-                 consumers=None):
+                 consumers=None, tls=False):
         self.name, self.mode, self.query, self.rows, self.unit = name, mode, query, rows, unit
-        self.kind, self.count, self.subs, self.consumers = kind, count, subs, consumers or subs
+        self.kind, self.count, self.subs, self.consumers, self.tls = kind, count, subs, consumers or subs, tls
         self.field = field or (lambda line: line["cpu_us_per_msg"])
 
     def url(self, port, row):
         query = f"kind={self.kind}&count={self.count}&subs={self.subs}&active={self.consumers}{self.query}"
-        return f"ws://127.0.0.1:{port}/{self.path}?{query}" + ("&close=1" if row == RAW else "")
+        scheme = "wss" if self.tls else "ws"
+        return f"{scheme}://127.0.0.1:{port}/{self.path}?{query}" + ("&close=1" if row == RAW else "")
 
     @property
     def path(self):
-        return "request" if self.mode == "wait" else self.mode
+        return "request" if self.mode in ("wait", "connections") else self.mode
 
 
 def measurements(scale):
@@ -65,6 +68,14 @@ def measurements(scale):
             Measurement("memory of an idle subscription", "burst", rows=(LOOP, POOL), unit="bytes", count=n(500_000),
                         subs=100_000, consumers=1000, field=lambda l: l["bytes_per_subscription"]),
         ],
+        "tls": [
+            Measurement("logs over TLS", "burst", rows=EVERY, count=n(500_000), tls=True),
+            Measurement("heads over TLS", "burst", rows=EVERY, kind="heads", count=n(250_000), tls=True),
+        ],
+        "connections": [
+            Measurement(f"memory of an idle connection{', TLS' if tls else ''}", "connections", count=400, rows=(LOOP,),
+                        unit="bytes", field=lambda l: l["bytes_per_connection"], tls=tls) for tls in (False, True)
+        ],
         "request": [Measurement("a request, 100 in flight", "request", count=n(100_000))],
         "latency": rates,
         "idle": [
@@ -80,14 +91,45 @@ def build_reference():
     BUILD.mkdir(parents=True, exist_ok=True)
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         subprocess.run(
-            ["g++", "-O3", "-march=native", "-std=c++17", source, "-lsimdjson", "-o", program], check=True
+            ["g++", "-O3", "-march=native", "-std=c++17", source, "-lsimdjson", "-lssl", "-lcrypto", "-o",
+             program], check=True
         )
     return program
 
 
+class Tunnel:
+    """stunnel in front of the server, with a certificate of this run's own."""
+
+    def __init__(self, port):
+        folder = BUILD / "tls"
+        folder.mkdir(exist_ok=True)
+        self.authority = folder / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
+             "-out", self.authority], check=True, stderr=subprocess.DEVNULL,
+        )
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        settings = f"foreground = yes\nsyslog = no\npid =\ndebug = 3\n[node]\naccept = 127.0.0.1:{self.port}\n" \
+            f"connect = 127.0.0.1:{port}\ncert = {self.authority}\nkey = {folder / 'key.pem'}\n"
+        (folder / "stunnel.conf").write_text(settings)
+        self.process = subprocess.Popen(["stunnel", folder / "stunnel.conf"], stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise SystemExit("stunnel does not come up")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Bench:
-    def __init__(self, client, reference, port, log):
-        self.client, self.reference, self.port, self.log = client, reference, port, log
+    def __init__(self, client, reference, port, tunnel, log):
+        self.client, self.reference, self.port, self.tunnel, self.log = client, reference, port, tunnel, log
         self.lines = {}
 
     def command(self, row):
@@ -103,13 +145,14 @@ class Bench:
         key = (measurement.mode, measurement.url(0, row), row)
         if key not in self.lines:
             command = self.command(row) + [
-                "--url", measurement.url(self.port, row), "--mode", measurement.mode, "--kind", measurement.kind,
+                "--url", measurement.url(self.tunnel.port if measurement.tls else self.port, row), "--mode", measurement.mode, "--kind", measurement.kind,
                 "--count", str(measurement.count), "--subs", str(measurement.subs),
             ]
             if measurement.consumers != measurement.subs:
                 command += ["--consumers", str(measurement.consumers)]
             try:
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180)
+                environment = os.environ | ({"SSL_CERT_FILE": str(self.tunnel.authority)} if measurement.tls else {})
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180, env=environment)
                 line = json.loads(done.stdout.splitlines()[-1])
             except (subprocess.TimeoutExpired, IndexError, ValueError):
                 line = {"error": "no result"}
@@ -177,12 +220,14 @@ def main():
 
     reference = build_reference()
     server = subprocess.Popen([sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True)
+    tunnel = None
     try:
         port = json.loads(server.stdout.readline())["port"]
+        tunnel = Tunnel(port) if any(column.tls for column in columns) else None
         passes = []
         with open(BUILD / "results.jsonl", "w") as log:
             for number in range(options.passes):
-                bench, values = Bench(options.client, reference, port, log), {}
+                bench, values = Bench(options.client, reference, port, tunnel, log), {}
                 for column in columns:
                     print(f"\rpass {number + 1} of {options.passes}: {column.name:40}", end="", file=sys.stderr, flush=True)
                     for row in column.rows:
@@ -190,6 +235,8 @@ def main():
                 passes.append(values)
         print(file=sys.stderr)
     finally:
+        if tunnel:
+            tunnel.close()
         server.terminate()
         server.wait()
     print(f"{machine()}; medians of {options.passes} passes\n")

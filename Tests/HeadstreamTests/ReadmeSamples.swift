@@ -34,6 +34,18 @@ enum ReadmeSamples {
         }
     }
 
+    static func gapless(_ web3: Web3, _ filter: LogFilter) async throws {
+        for try await update in web3.eth.logs(filter, continuity: .gapless()).updates {
+            switch update {
+            case .item(let log): print(log.blockNumber ?? 0, log.logIndex ?? 0)
+            case .rollback(let block, _): print("void: everything above block", block)
+            case .gap(let blocks, let reason): print("missing: blocks", blocks, reason)
+            case .progress(let cursor): print("resume with from: .cursor(…)", cursor)
+            default: break
+            }
+        }
+    }
+
     static func subscribe(_ web3: Web3, _ filter: LogFilter) async throws {
         let logs = try await web3.eth.subscribe(.logs(filter))
         // The node has acknowledged: logs of blocks from here on are in the buffer.

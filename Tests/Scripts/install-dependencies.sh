@@ -20,6 +20,8 @@ present() {
         libssl-dev) pkg-config --atleast-version=3.0 openssl 2>/dev/null ;;
         zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
         libsimdjson-dev) [[ -e /usr/include/simdjson.h || -e /usr/local/include/simdjson.h ]] ;;
+        python3-venv) python3 -c "import ensurepip, venv" 2>/dev/null ;;
+        stunnel4) command -v stunnel >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
