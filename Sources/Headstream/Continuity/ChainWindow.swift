@@ -94,9 +94,10 @@ package struct ChainWindow: Sendable {
         self.aliases[number] = hash
     }
 
-    /// The name that the node answers to: the alias where there is one.
+    /// The name that the node answers to: of a block that was pushed, the other one where there is one.
     package func answeredHash(_ number: UInt64) -> Hash32? {
-        self.aliases[number] ?? self[number]?.hash
+        guard let block = self[number] else { return nil }
+        return block.pushOrder > 0 ? self.aliases[number] ?? block.hash : block.hash
     }
 
     private mutating func forgetLowest() {

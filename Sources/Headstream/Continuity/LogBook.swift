@@ -178,7 +178,10 @@ struct LogBook: Sendable {
         guard self.options.delivery == .pushed else { return nil }
         let known = self.entries[block.number]
         var entry = known ?? Entry()
-        guard entry.state == .open || entry.state == .closed, let index = entry.insert(log) else { return nil }
+        // One that was sealed is to be asked for, whole.
+        guard !entry.isReopened, entry.state == .open || entry.state == .closed, let index = entry.insert(log) else {
+            return nil
+        }
         if entry.state == .closed {
             // It says what an answer denied.
             entry.state = .open
