@@ -197,7 +197,11 @@ struct ReconnectTests {
             configure: Self.automatic,
             script: { client, message in
                 for call in message.calls {
-                    if call.method == "eth_subscribe", count.withLock({ $0 += 1; return $0 > 1 }) {
+                    if call.method == "eth_subscribe",
+                        count.withLock({
+                            $0 += 1; return $0 > 1
+                        })
+                    {
                         client.fail(call, -32000, "no more")
                     } else {
                         client.answerAsUsual(ScriptedMessage(call))

@@ -12,7 +12,8 @@ extension Session {
         self.continuityEngine = engine
         if case .ended = self.phase {
             engine.end(
-                self.losses.withLock { $0.final } ?? Web3Error(.connectionClosed, "the connection was closed by this side")
+                self.losses.withLock { $0.final }
+                    ?? Web3Error(.connectionClosed, "the connection was closed by this side")
             )
         }
         return engine

@@ -139,7 +139,9 @@ package final class SubscriptionBuffer: Sendable {
         let capacity = arena.capacity
         // Behind losses that are told last there is no place, and behind a consumer that never comes they must not pile up:
         // what is there already says as much.
-        if !arena.isClosed, arena.byteCount < self.limit { _ = marker.withUnsafeBytes { arena.append($0, limit: .max) } }
+        if !arena.isClosed, arena.byteCount < self.limit {
+            _ = marker.withUnsafeBytes { arena.append($0, limit: .max) }
+        }
         self.account(arena.capacity - capacity)
         return self.publish(arena, isPausing: false)
     }
