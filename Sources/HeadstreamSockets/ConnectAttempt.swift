@@ -142,7 +142,7 @@ final class ConnectAttempt: @unchecked Sendable {
     private func connect(_ address: RawAddress) -> SocketError? {
         let descriptor = Descriptor.socket(family: address.family)
         guard descriptor >= 0 else { return .connecting(to: self.name, errno: errno) }
-        Descriptor.setTCPOptions(descriptor)
+        Descriptor.setTCPOptions(descriptor, userTimeout: self.loop.userTimeout)
         let status = address.withPointer { Glibc.connect(descriptor, $0, $1) }
         let code = errno
         // An interrupted connect goes on by itself, like one in progress.

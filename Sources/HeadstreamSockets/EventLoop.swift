@@ -39,6 +39,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     private static let pollInterval: UInt64 = 20_000
 
     let name: String
+    let userTimeout: Int32
     let inbox = Locked(LoopInbox())
     /// The thread that runs the loop now; 0 where none does.
     private let thread = Atomic<UInt>(0)
@@ -98,8 +99,15 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     /// Where the system has no descriptor or thread left, the loop cannot have sockets and every connection on it fails
     /// with that error; jobs still run.
     /// - Parameter name: the thread's name, of which Linux shows 15 bytes.
-    public init(name: String) {
+    public convenience init(name: String) {
+        self.init(name: name, userTimeout: 30_000)
+    }
+
+    /// - Parameter userTimeout: how long, in milliseconds, a peer that was connected to may acknowledge or read nothing
+    ///   while there are bytes to send; 0 for the system's own patience, in tests where nobody reads for as long as it takes.
+    package init(name: String, userTimeout: Int32) {
         self.name = name
+        self.userTimeout = userTimeout
         self.readBuffer = .allocate(byteCount: Self.readBufferSize + Self.padding, alignment: 64)
         self.readBuffer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.readBufferSize + Self.padding)
         var failure: SocketError?

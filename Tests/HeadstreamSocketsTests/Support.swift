@@ -23,7 +23,7 @@ extension EventLoop {
 
 /// Runs a test on a loop of its own, which is shut down at the end.
 func withLoop(_ body: (EventLoop) async throws -> Void) async rethrows {
-    let loop = EventLoop(name: "test")
+    let loop = EventLoop(name: "test", userTimeout: 0)
     do {
         try await body(loop)
     } catch {

@@ -15,12 +15,13 @@ enum Descriptor {
         headstream_accept(listener)
     }
 
-    /// Small frames go out at once (`TCP_NODELAY`), and a peer that acknowledges nothing for 30 s is gone
-    /// (`TCP_USER_TIMEOUT`, RFC 5482); the system's own patience is a quarter of an hour. On Linux that holds for a peer
-    /// too that answers but reads nothing for 30 s while there are bytes to send.
-    static func setTCPOptions(_ descriptor: Int32) {
+    /// Small frames go out at once (`TCP_NODELAY`), and a peer that acknowledges nothing for so many milliseconds is gone
+    /// (`TCP_USER_TIMEOUT`, RFC 5482); the system's own patience, with 0, is a quarter of an hour. On Linux that holds for a
+    /// peer too that answers but reads nothing for as long while there are bytes to send, which is why sockets that were
+    /// accepted have none: a client may pause for a slow consumer.
+    static func setTCPOptions(_ descriptor: Int32, userTimeout: Int32 = 0) {
         self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        self.set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 30_000)
+        if userTimeout > 0 { self.set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, userTimeout) }
     }
 
     static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {

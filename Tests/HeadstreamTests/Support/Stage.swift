@@ -80,7 +80,7 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
                 Issue.record(error, "seed \(seed.map { "\($0)" } ?? "none"), its last steps:\n\(steps)")
             }
         } else {
-            let loop = EventLoop(name: "stage")
+            let loop = EventLoop(name: "stage", userTimeout: 0)
             var configuration = Configuration()
             configuration.eventLoop = loop
             if let certificate { configuration.tls.trustRoots = certificate.trustRoots }
