@@ -1,5 +1,4 @@
 import HeadstreamRPC
-import HeadstreamSockets
 
 /// What is done when the connection to the node is lost.
 ///
@@ -34,15 +33,11 @@ public struct ReconnectPolicy: Hashable, Sendable {
     public static let never = ReconnectPolicy(isEnabled: false)
 
     var backoff: Backoff {
-        // Saturating, so that no setting is too long.
-        func nanoseconds(_ duration: Duration) -> UInt64 {
-            LoopInstant(nanoseconds: 0).advanced(by: duration).nanoseconds
-        }
-        return Backoff(
+        Backoff(
             Backoff.Limits(
-                base: nanoseconds(self.base),
-                cap: nanoseconds(self.cap),
-                healthy: nanoseconds(self.healthyAfter)
+                base: self.base.nanoseconds,
+                cap: self.cap.nanoseconds,
+                healthy: self.healthyAfter.nanoseconds
             )
         )
     }

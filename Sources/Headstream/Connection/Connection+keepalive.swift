@@ -109,11 +109,6 @@ extension Keepalive {
 }
 
 extension Duration {
-    /// Not below zero, and as far as the number reaches.
-    fileprivate var nanoseconds: UInt64 {
-        LoopInstant(nanoseconds: 0).advanced(by: self).nanoseconds
-    }
-
     /// `20 s`, `0.25 s`.
     fileprivate var formatted: String {
         let (seconds, attoseconds) = self.components

@@ -61,7 +61,7 @@ extension Connection {
         )
     }
 
-    /// Makes requests of the session's own, as one message.
+    /// Makes requests of the session's own, as one message: one call, or a batch.
     func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter]) {
         let now = self.loop.now
         self.inbound.processor.submitBatch(
@@ -70,20 +70,6 @@ extension Connection {
             now: now.nanoseconds,
             deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
             waiters: waiters,
-            actions: &self.actions
-        )
-        self.perform()
-    }
-
-    /// Makes a request of the session's own.
-    func submit(_ id: RequestID, text: [UInt8], waiter: Waiter) {
-        let now = self.loop.now
-        self.inbound.processor.submit(
-            id,
-            text: text,
-            now: now.nanoseconds,
-            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
-            waiter: waiter,
             actions: &self.actions
         )
         self.perform()

@@ -239,7 +239,7 @@ final class ContinuityEngine: @unchecked Sendable {
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }
             self.session?.assumeIsolated {
-                $0.ask(texts) { index, outcome in collector.received(outcome, at: index) }
+                $0.ask(texts, on: $0.connection) { index, outcome in collector.received(outcome, at: index) }
             }
         } catch {
             self.handle(.failed(request.token, .other))
@@ -276,8 +276,7 @@ private final class AnswerCollector: @unchecked Sendable {
         switch outcome {
         case .failure(let error):
             if error.code == .rateLimited {
-                let delay = error.retryAfter.map { LoopInstant(nanoseconds: 0).advanced(by: $0).nanoseconds }
-                return .failure(.rateLimited(retryAfter: delay))
+                return .failure(.rateLimited(retryAfter: error.retryAfter?.nanoseconds))
             }
             guard let node = error.node else { return .failure(.other) }
             return .failure(ChainFailure(code: Int(clamping: node.code), message: node.message))

@@ -40,12 +40,16 @@ extension Session {
     /// Makes requests of the session's own, as one message, on the connection as it is.
     ///
     /// - Parameter body: gets each call's outcome, on the loop.
-    func ask(_ requests: [EncodedRequest], _ body: @escaping @Sendable (Int, Waiter.Outcome) -> Void) {
+    func ask(
+        _ requests: [EncodedRequest],
+        on connection: Connection,
+        _ body: @escaping @Sendable (Int, Waiter.Outcome) -> Void
+    ) {
         let first = self.ids.take(requests.count)
         let waiters = requests.indices.map { index in Waiter.callback { body(index, $0) } }
         let text =
             requests.count == 1
             ? requests[0].text(for: first) : EncodedRequest.batchText(of: requests, firstID: first)
-        self.connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters) }
+        connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters) }
     }
 }

@@ -38,7 +38,7 @@ extension Session {
         let delay = self.backoff.delay(
             afterLifetime: lifetime,
             random: random,
-            atLeast: LoopInstant(nanoseconds: 0).advanced(by: error.leastDelay).nanoseconds
+            atLeast: error.leastDelay.nanoseconds
         )
         let wait = Duration.nanoseconds(Int64(clamping: delay))
         self.phase = .waiting(
@@ -123,14 +123,12 @@ extension Session {
 
     /// - Parameter body: gets the id; nil where the answer is none.
     private func askForChain(_ connection: Connection, _ body: @escaping (Result<UInt64?, RPCError>) -> Void) {
+        // On the loop, as every waiter of a connection is.
         nonisolated(unsafe) let body = body
-        let id = self.ids.take()
         guard let request = try? EncodedRequest("eth_chainId") else { return body(.success(nil)) }
-        let waiter = Waiter.callback { outcome in
-            // On the loop, as every waiter of a connection is.
+        self.ask([request], on: connection) { _, outcome in
             body(outcome.map { bytes in try? bytes.withBytes { try Results.decode($0, as: Quantity.self).value } })
         }
-        connection.assumeIsolated { $0.submit(id, text: request.text(for: id), waiter: waiter) }
     }
 
     // MARK: The same subscriptions

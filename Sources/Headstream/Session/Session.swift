@@ -140,9 +140,7 @@ actor Session {
         do throws(Web3Error) {
             try await self.connection.open()
         } catch {
-            self.phase = .ended
-            self.states.tell(.closed(error))
-            self.states.finish()
+            self.end(error)
             throw error
         }
     }
