@@ -32,7 +32,31 @@ public struct Web3: Sendable {
         to endpoint: Endpoint,
         configuration: Configuration = Configuration()
     ) async throws(Web3Error) -> Web3 {
-        let session = Session(to: endpoint, configuration: configuration)
+        try await Self.connect(to: [endpoint], configuration: configuration)
+    }
+
+    /// Connects to the first of several endpoints of the same chain that takes the connection, and to the next one
+    /// whenever that is lost for good.
+    ///
+    /// ```swift
+    /// let web3 = try await Web3.connect(to: ["ws://10.0.0.7:8546", "wss://provider.example/v3/KEY"])
+    /// ```
+    ///
+    /// The order says which is preferred. A connection that is lost after ``ReconnectPolicy/healthyAfter`` is made again to
+    /// the same endpoint first. Where that fails, where it was lost sooner, and where the node fell silent, the next one is
+    /// tried at once, and only when all of them have failed the delay of ``ReconnectPolicy`` passes. An endpoint that refuses
+    /// for good (``ReconnectPolicy`` says what that is), or that is of another chain, is left out, which
+    /// ``Configuration/diagnostics`` is told; when none is left the client ends with the reason of each. The headers of the
+    /// configuration go to all of them.
+    ///
+    /// - Throws: where none takes the connection, ``Web3Error`` with a message that names each endpoint and its reason; its
+    ///   code is that of the first endpoint that another attempt might reach.
+    public static func connect(
+        to endpoints: [Endpoint],
+        configuration: Configuration = Configuration()
+    ) async throws(Web3Error) -> Web3 {
+        guard !endpoints.isEmpty else { throw Web3Error(.invalidEndpoint, "no endpoint is given") }
+        let session = Session(to: endpoints, configuration: configuration)
         try await session.open()
         return Web3(session: session)
     }
@@ -44,7 +68,17 @@ public struct Web3: Sendable {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Web3) async throws -> Value
     ) async throws -> Value {
-        let web3 = try await Web3.connect(to: endpoint, configuration: configuration)
+        try await Self.withConnection(to: [endpoint], configuration: configuration, isolation: isolation, body)
+    }
+
+    /// The same for several endpoints.
+    public static func withConnection<Value>(
+        to endpoints: [Endpoint],
+        configuration: Configuration = Configuration(),
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (Web3) async throws -> Value
+    ) async throws -> Value {
+        let web3 = try await Web3.connect(to: endpoints, configuration: configuration)
         do {
             let value = try await body(web3)
             await web3.close()
@@ -73,6 +107,9 @@ public struct Web3: Sendable {
     public var metrics: Metrics {
         get async { await self.session.currentMetrics() }
     }
+
+    /// Where the newest connection goes: one of the endpoints given.
+    public var endpoint: Endpoint { self.session.connection.endpoint }
 
     /// Where the connection stands, from now on: lost, made anew, closed for good.
     ///
@@ -135,7 +172,7 @@ public struct Web3: Sendable {
         do throws(ValueError) {
             return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
         } catch {
-            throw Web3Error(error, in: request.method).redacted(by: self.session.connection.secrets)
+            throw Web3Error(error, in: request.method).redacted(by: self.session.secrets)
         }
     }
 
@@ -174,7 +211,7 @@ public struct Web3: Sendable {
         return BatchResponse(
             outcomes: outcomes,
             methods: batch.items.map(\.method),
-            secrets: self.session.connection.secrets
+            secrets: self.session.secrets
         )
     }
 }
@@ -190,8 +227,10 @@ extension Result where Failure == Web3Error {
 }
 
 extension Web3: CustomStringConvertible, CustomReflectable {
-    /// The endpoint, without credentials, path and query.
-    public var description: String { "Web3(\(self.session.endpoint))" }
+    /// The endpoints, without credentials, path and query.
+    public var description: String {
+        "Web3(" + self.session.endpoints.map(\.description).joined(separator: ", ") + ")"
+    }
 
     /// `dump` shows no more than the description does.
     public var customMirror: Mirror { Mirror(self, children: []) }

@@ -88,6 +88,8 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var wasSent = false
     /// Whether connecting again would end in the same way, where the code alone does not tell.
     var isPermanent = false
+    /// Whether the node fell silent, so that connecting to the same host may take long to fail.
+    var endedInSilence = false
 
     package init(_ code: Code, _ message: String) {
         self.code = code

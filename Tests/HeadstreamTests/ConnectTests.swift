@@ -131,7 +131,7 @@ struct ConnectTests {
     @Test("Closed during the handshake: connecting fails, and nothing is left", arguments: Stage.webSockets)
     func closedDuringHandshake(stage: Stage) async throws {
         try await stage.serve(upgrade: .silence) { server, configuration in
-            let session = Session(to: await server.endpoint, configuration: configuration)
+            let session = Session(to: [await server.endpoint], configuration: configuration)
             await withTaskGroup(of: Web3Error.Code?.self) { group in
                 group.addTask { await failure { try await session.connection.open() }?.code }
                 await server.until { $0.connections == 1 }
@@ -145,7 +145,7 @@ struct ConnectTests {
     @Test("Closed before it was opened, it connects no more", arguments: Stage.allCases)
     func closedBeforeOpened(stage: Stage) async throws {
         try await stage.serve { server, configuration in
-            let session = Session(to: await server.endpoint, configuration: configuration)
+            let session = Session(to: [await server.endpoint], configuration: configuration)
             await session.connection.close()
             #expect(await failure { try await session.connection.open() }?.code == .connectionClosed)
             #expect(await server.log.connections == 0)

@@ -44,7 +44,7 @@ struct ConnectionKeepaliveTests {
             #expect(seconds == 40)
             #expect(error?.code == .connectionClosed)
             #expect(error?.closeCode == 1006)
-            let text = "\(web3.session.endpoint): no byte within 20 s of a ping; the connection is dead"
+            let text = "\(web3.endpoint): no byte within 20 s of a ping; the connection is dead"
             #expect(error?.message == text)
             #expect(await server.log.pings == 1)
             // Later requests are told the same.

@@ -209,7 +209,7 @@ enum Cuts {
     ) async {
         let connection = WeakConnection()
         await withTaskGroup(of: Void.self) { group in
-            let session = Session(to: endpoint, configuration: configuration)
+            let session = Session(to: [endpoint], configuration: configuration)
             connection.set(session.connection)
             group.addTask {
                 guard (try? await session.connection.open()) != nil else { return }

@@ -315,7 +315,7 @@ struct ProxyTests {
     func cancelled(isCancelled: Bool) async throws {
         for stage in [Stage.simulated, .webSocket] {
             try await Self.play(on: stage, answer: .silence) { proxy, _, configuration in
-                let session = Session(to: "ws://node.example:1", configuration: configuration)
+                let session = Session(to: ["ws://node.example:1"], configuration: configuration)
                 await withTaskGroup(of: Web3Error.Code?.self) { group in
                     group.addTask { await failure { try await session.connection.open() }?.code }
                     await proxy.untilRequests(1)

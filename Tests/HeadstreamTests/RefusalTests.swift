@@ -105,7 +105,7 @@ struct RefusalTests {
     @Test("A request that comes before the connection stands waits for it, within its time, and was not sent")
     func requestBeforeOpen() async throws {
         try await Stage.simulated.serve { server, configuration in
-            let session = Session(to: await server.endpoint, configuration: configuration)
+            let session = Session(to: [await server.endpoint], configuration: configuration)
             let id = session.ids.take()
             let start = try #require(configuration.loop).now
             let outcome = await session.connection.call(id, text: Array("{}".utf8), timeout: .seconds(30))

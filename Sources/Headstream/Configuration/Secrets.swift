@@ -13,8 +13,13 @@ package struct Secrets: Sendable {
     /// - Parameter sparesWords: leaves parts of a path that look like words (`ethereum-mainnet`) alone. For recordings,
     ///   in which they may well stand in their own right.
     package init(of endpoint: Endpoint, _ configuration: Configuration, sparesWords: Bool = false) {
+        self.init(of: [endpoint], configuration, sparesWords: sparesWords)
+    }
+
+    /// The same of several endpoints.
+    package init(of endpoints: [Endpoint], _ configuration: Configuration, sparesWords: Bool = false) {
         var found: Set<String> = []
-        if let parts = endpoint.authority() {
+        for parts in endpoints.compactMap({ $0.authority() }) {
             if let userInfo = parts.userInfo { Self.addCredentials(userInfo, sparesWords: sparesWords, to: &found) }
             let path = parts.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
             for segment in (path.first ?? "").split(separator: "/") where !sparesWords || Self.looksLikeToken(segment) {

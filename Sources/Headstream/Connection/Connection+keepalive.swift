@@ -88,6 +88,7 @@ extension Connection {
             "\(self.endpoint): no byte within \(timeout.formatted) of a \(question); the connection is dead"
         )
         if !self.endpoint.isIPC { error.closeCode = CloseCode.abnormal }
+        error.endedInSilence = true
         self.end(error)
     }
 }

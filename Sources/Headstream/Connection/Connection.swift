@@ -78,6 +78,7 @@ actor Connection {
     init(
         to endpoint: Endpoint,
         configuration: Configuration,
+        secrets: Secrets,
         loop: any Loop,
         ids: RequestIDs,
         bufferBudget: BufferBudget,
@@ -90,7 +91,7 @@ actor Connection {
         self.endpoint = endpoint
         self.configuration = configuration
         self.ids = ids
-        self.secrets = Secrets(of: endpoint, configuration)
+        self.secrets = secrets
         self.inbound = InboundPath(
             framing: endpoint.isIPC ? .ipc : .webSocket,
             maxMessageSize: configuration.maxMessageSize,

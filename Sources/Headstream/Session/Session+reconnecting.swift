@@ -10,7 +10,7 @@ extension Session {
             return false
         }
         switch self.phase {
-        case .connected, .connecting: return error.isTemporary
+        case .connected, .connecting: return self.failover.goesOn(after: error)
         case .idle, .waiting, .ended: return false
         }
     }
@@ -28,25 +28,47 @@ extension Session {
             lifetime = max(1, self.loop.now.nanoseconds &- since.nanoseconds)
         }
         self.losses.withLock { $0.last = error }
-        guard self.willReconnect(after: error) else { return self.end(error) }
+        let wasHealthy = lifetime > 0 && lifetime >= self.configuration.reconnect.healthyAfter.nanoseconds
+        guard self.willReconnect(after: error) else {
+            _ = self.failover.lost(error, wasHealthy: wasHealthy, now: self.loop.now)
+            return self.end(self.configuration.reconnect.isEnabled ? self.failover.failure : error)
+        }
         if lifetime > 0 {
             self.tellStreams(.disconnected(error))
             self.continuityEngine?.connectionLost(error)
         }
-        var random: UInt64 = 0
-        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
-        let delay = self.backoff.delay(
-            afterLifetime: lifetime,
-            random: random,
-            atLeast: error.leastDelay.nanoseconds
-        )
-        let wait = Duration.nanoseconds(Int64(clamping: delay))
+        let failed = self.failover.endpoint
+        let wait: Duration
+        switch self.failover.lost(error, wasHealthy: wasHealthy, now: self.loop.now) {
+        case .end(let error): return self.end(error)
+        case .later(let least): wait = self.delay(afterLifetime: lifetime, atLeast: least)
+        case .atOnce:
+            wait = .zero
+            if wasHealthy { self.backoff = self.configuration.reconnect.backoff }
+        }
+        if !error.isTemporary { self.tellLeftOut(failed, error) }
         self.phase = .waiting(
             self.loop.schedule(at: self.loop.now.advanced(by: wait)) { [weak self] in
                 self?.assumeIsolated { $0.connectAgain() }
             }
         )
         self.states.tell(.waiting(wait, error))
+    }
+
+    private func delay(afterLifetime lifetime: UInt64, atLeast least: Duration) -> Duration {
+        var random: UInt64 = 0
+        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
+        let delay = self.backoff.delay(afterLifetime: lifetime, random: random, atLeast: least.nanoseconds)
+        return .nanoseconds(Int64(clamping: delay))
+    }
+
+    /// Tells whom it may concern that an endpoint will not be connected to again.
+    func tellLeftOut(_ endpoint: Endpoint, _ error: Web3Error) {
+        self.tell(.warning, "endpoint left out", ["endpoint": "\(endpoint)", "reason": error.message])
+    }
+
+    func tell(_ level: Diagnostic.Level, _ message: String, _ metadata: [String: String]) {
+        self.configuration.diagnostics?(Diagnostic(level: level, message: message, metadata: metadata))
     }
 
     private func connectAgain() {
@@ -63,6 +85,8 @@ extension Session {
         case .idle:
             self.phase = .connected(since: self.loop.now)
             self.states.tell(.connected)
+            // Before there is a subscription: the next connection may be to another endpoint.
+            if self.endpoints.count > 1 { self.learnChain() }
         case .connecting:
             // What users subscribe to from here on is made on this connection by itself.
             let earlier = Set(self.subscriptions.keys)
@@ -84,6 +108,7 @@ extension Session {
         // A window of them, and the next at each answer: the queue of requests is for those of users too.
         for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
         self.resumeWaiters(true)
+        if self.endpoints.count > 1 { self.learnChain() }
     }
 
     private func subscribeNext(on connection: Connection) {
@@ -115,8 +140,13 @@ extension Session {
             guard connection === self.connection, case .connecting = self.phase else { return }
             if case .failure(let error) = outcome, error.code == .connectionClosed { return }
             guard case .success(let found?) = outcome, found != known else { return body() }
-            let error = Web3Error(.wrongChain, "\(self.endpoint) is of chain \(found) now, and was of \(known)")
-            self.end(error)
+            let text =
+                self.endpoints.count == 1
+                ? "is of chain \(found) now, and was of \(known)" : "is of chain \(found), and the client of \(known)"
+            let error = Web3Error(.wrongChain, "\(connection.endpoint) \(text)")
+            // What was subscribed on it meanwhile waits for the next one, if there is one.
+            if self.failover.goesOn(after: error) { return connection.assumeIsolated { $0.end(error) } }
+            self.lost(connection, error)
             connection.abandon()
         }
     }

@@ -11,7 +11,8 @@ import Synchronization
 /// is made and everything is subscribed again (`Session+reconnecting.swift`). The last handle, stream or subscription that
 /// lets go of it closes the connection.
 actor Session {
-    nonisolated let endpoint: Endpoint
+    /// All that it may connect to, the best first.
+    nonisolated let endpoints: [Endpoint]
     nonisolated let configuration: Configuration
     nonisolated let loop: any Loop
     nonisolated let ids: RequestIDs
@@ -20,7 +21,9 @@ actor Session {
     /// The newest connection, whatever its state; read by any thread for each request.
     private nonisolated let newest: Locked<Connection>
     /// How connections reach this, without keeping it.
-    private nonisolated let owner: ConnectionOwner
+    nonisolated let owner: ConnectionOwner
+    /// What no error or diagnostic is to show, of any endpoint.
+    nonisolated let secrets: Secrets
     /// Why the last connection was lost, for those whom it took requests from when the next one already stands; and why the
     /// session ended.
     nonisolated let losses = Locked(Losses())
@@ -52,6 +55,8 @@ actor Session {
     /// Those of them that are still to be made on the newest connection, in order.
     var due: ArraySlice<LocalSubscriptionID> = []
     var backoff: Backoff
+    /// Which endpoint is next.
+    var failover: Failover
     /// Those who wait for the next connection.
     var waiters: [UInt64: ReconnectWaiter] = [:]
     var nextWaiter: UInt64 = 0
@@ -65,13 +70,18 @@ actor Session {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
-    init(to endpoint: Endpoint, configuration: Configuration) {
+    /// - Parameter endpoints: at least one.
+    init(to endpoints: [Endpoint], configuration: Configuration) {
         let loop = configuration.loop ?? EventLoop.shared
         let ids = RequestIDs()
         let budget = BufferBudget(limit: configuration.maxBufferedBytes)
         let owner = ConnectionOwner()
-        self.endpoint = endpoint
+        let secrets = Secrets(of: endpoints, configuration)
+        let failover = Failover(endpoints)
+        self.endpoints = endpoints
         self.configuration = configuration
+        self.secrets = secrets
+        self.failover = failover
         self.loop = loop
         self.ids = ids
         self.bufferBudget = budget
@@ -79,8 +89,9 @@ actor Session {
         self.backoff = configuration.reconnect.backoff
         self.newest = Locked(
             Connection(
-                to: endpoint,
+                to: failover.endpoint,
                 configuration: configuration,
+                secrets: secrets,
                 loop: loop,
                 ids: ids,
                 bufferBudget: budget,
@@ -107,7 +118,7 @@ actor Session {
         guard error.code == .connectionClosed,
             let ending = self.losses.withLock({ $0.final }) ?? self.connection.ending.withLock({ $0 })
                 ?? self.losses.withLock({ $0.last })
-        else { return Web3Error(error).redacted(by: self.connection.secrets) }
+        else { return Web3Error(error).redacted(by: self.secrets) }
         var told = ending
         told.wasSent = error.wasSent
         return told
@@ -134,14 +145,23 @@ actor Session {
 
     // MARK: Beginning and end
 
-    /// Makes the first connection. Nothing is tried again here: what is wrong is thrown.
+    /// Makes the first connection, to the first endpoint that takes it. None is tried twice here: what is wrong is thrown.
     func open() async throws(Web3Error) {
         self.states.tell(.connecting)
-        do throws(Web3Error) {
-            try await self.connection.open()
-        } catch {
-            self.end(error)
-            throw error
+        while true {
+            do throws(Web3Error) {
+                return try await self.connection.open()
+            } catch {
+                let step = self.failover.lost(error, wasHealthy: false, now: self.loop.now)
+                if error.code != .cancelled, case .atOnce = step {
+                    if !error.isTemporary { self.tellLeftOut(self.connection.endpoint, error) }
+                    _ = self.replaceConnection()
+                    continue
+                }
+                let failure = error.code == .cancelled ? error : self.failover.failure
+                self.end(failure)
+                throw failure
+            }
         }
     }
 
@@ -172,16 +192,22 @@ actor Session {
     func replaceConnection() -> Connection {
         let last = self.connection
         self.pastMetrics.add(countersOf: last.assumeIsolated { $0.currentMetrics() })
-        let next = Connection(
-            to: self.endpoint,
+        let next = self.newConnection(to: self.failover.endpoint, owner: self.owner)
+        self.newest.withLock { $0 = next }
+        return next
+    }
+
+    /// - Parameter owner: another one than the session's for a connection that carries nothing of the session.
+    func newConnection(to endpoint: Endpoint, owner: ConnectionOwner) -> Connection {
+        Connection(
+            to: endpoint,
             configuration: self.configuration,
+            secrets: self.secrets,
             loop: self.loop,
             ids: self.ids,
             bufferBudget: self.bufferBudget,
-            owner: self.owner
+            owner: owner
         )
-        self.newest.withLock { $0 = next }
-        return next
     }
 
     /// The counters of all connections, and the gauges of the newest.

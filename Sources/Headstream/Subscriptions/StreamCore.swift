@@ -178,7 +178,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     private func told(_ error: ValueError) -> Web3Error {
         let error = Web3Error(error, in: "notification")
         guard case .running(let lease) = self.state else { return error }
-        return error.redacted(by: lease.session.connection.secrets)
+        return error.redacted(by: lease.session.secrets)
     }
 
     /// The blocks from that of the first to that of the last of the lost notifications.
