@@ -203,8 +203,14 @@ public struct Web3: Sendable {
             }
             messages.append((first, items.count, text))
         }
-        let outcomes = await self.session.connection.callBatch(messages, timeout: configuration.requestTimeout)
-            .map { $0.mapError { self.session.error($0) } }
+        var connection = self.session.connection
+        var results = await connection.callBatch(messages, timeout: configuration.requestTimeout)
+        // Another connection had taken its place, so that nothing was sent.
+        while results.allSatisfy(\.isUnsentForClose), self.session.connection !== connection {
+            connection = self.session.connection
+            results = await connection.callBatch(messages, timeout: configuration.requestTimeout)
+        }
+        let outcomes = results.map { $0.mapError { self.session.error($0) } }
         if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) {
             throw error
         }
@@ -213,6 +219,12 @@ public struct Web3: Sendable {
             methods: batch.items.map(\.method),
             secrets: self.session.secrets
         )
+    }
+}
+
+extension Waiter.Outcome {
+    fileprivate var isUnsentForClose: Bool {
+        if case .failure(let error) = self { error.code == .connectionClosed && !error.wasSent } else { false }
     }
 }
 

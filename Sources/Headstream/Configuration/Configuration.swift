@@ -13,6 +13,14 @@ public struct Configuration: Sendable {
     /// How a silent connection is kept open and a dead one noticed. Default: a ping every 20 s, over when no byte follows
     /// one within 20 s.
     public var keepalive = Keepalive.ping()
+    /// How old a connection grows before another one takes its place, made and subscribed on before the old one is closed.
+    /// Default `nil`: any age.
+    ///
+    /// For providers that cut connections at an age: Amazon's API Gateway after two hours, others after one. Set it some
+    /// minutes lower. Up to a tenth of it is taken off at random. Gapless streams notice nothing. Live ones are told nothing
+    /// either: they lose no notification, but those that come while both connections stand, for a round trip or two, may
+    /// come twice, and not in their order. With ``ReconnectPolicy/never`` nothing is replaced.
+    public var maxConnectionAge: Duration?
     /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
     public var proxy = ProxyConfiguration.environment
 

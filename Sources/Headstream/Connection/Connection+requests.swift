@@ -25,7 +25,7 @@ extension Connection {
         let text = kept.request.text(for: id)
         return await self.waiting(for: id) { connection, waiter in
             let keeper = Waiter.callback { outcome in
-                if case .success = outcome { connection.owner.acknowledged(kept) }
+                if case .success = outcome { connection.owner.acknowledged(kept, on: connection) }
                 waiter.resume(with: outcome)
             }
             connection.subscribe(kept, id: id, text: text, timeout: timeout, waiter: keeper)
@@ -220,12 +220,34 @@ extension Connection {
             for message in actions.messages { self.send(message) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
-            if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions) }
+            if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions, on: self) }
             for notice in actions.notices { self.report(notice) }
             if actions.suspendsReading { self.channel?.isReading = false }
             if actions.resumesReading { self.readOn() }
         }
         self.scheduleRequestDeadline()
+        if self.isDraining, self.inbound.processor.waitingCount == 0 { self.drained() }
+    }
+
+    /// Another connection has taken this one's place: the owner is told when all requests are answered, and one that is
+    /// made here and now, in front of whose answer comes everything that the node had sent before.
+    func drain() {
+        guard !self.isDraining, case .open = self.phase else { return }
+        let id = self.ids.take(1)
+        self.submit(id, text: RequestMessage.encode(id: id, method: "net_version") { _ in }, waiters: [.nobody])
+        self.isDraining = true
+        self.perform()
+    }
+
+    private func drained() {
+        self.isDraining = false
+        // A consumer holds up the reading: what comes behind that is not here yet.
+        if let channel = self.channel, !channel.isReading { return self.drain() }
+        // Not in the middle of a read; and by then somebody may have asked for something.
+        self.enqueue { connection in
+            guard connection.inbound.processor.waitingCount == 0 else { return connection.drain() }
+            connection.owner.drained(connection)
+        }
     }
 
     /// Puts what a read brought where consumers find it. At the end of each read and not of the turn: a consumer on the

@@ -53,6 +53,10 @@ actor Connection {
     var deflater: Deflater?
     var compressed: [UInt8] = []
     var metrics = Metrics()
+    /// Whether another connection has taken this one's place, and what waits here is waited for.
+    var isDraining = false
+    /// Its streams have another connection, and go on whatever becomes of this one.
+    private var isRetired = false
     /// The one callback for all requests' timeouts, and what it is set to.
     var requestDeadline: (id: DeadlineID, instant: UInt64)?
     /// Nil until the connection is open, and where it is not wanted.
@@ -241,6 +245,12 @@ actor Connection {
         self.enqueue { $0.beginClosing() }
     }
 
+    /// Another connection has taken this one's place: closes, and leaves the streams alone.
+    func retire() {
+        self.isRetired = true
+        self.beginClosing()
+    }
+
     private func beginClosing() {
         let error = Web3Error(.connectionClosed, "the connection was closed by this side")
         switch self.phase {
@@ -310,7 +320,7 @@ actor Connection {
         self.inbound.processor.connectionLost(
             RPCError(.connectionClosed, error.message),
             streams: streams,
-            keepsStreams: streams == nil && self.owner.keepsStreams(after: error),
+            keepsStreams: self.isRetired || (streams == nil && self.owner.keepsStreams(of: self, after: error)),
             actions: &self.actions
         )
         self.perform()

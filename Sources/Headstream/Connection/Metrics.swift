@@ -26,6 +26,8 @@ public struct Metrics: Hashable, Sendable {
     public var malformedMessages: UInt64 = 0
     /// How often the connection was made anew.
     public var reconnects: UInt64 = 0
+    /// How often another connection took the place of one that stood: ``Configuration/maxConnectionAge``.
+    public var renewals: UInt64 = 0
 
     // MARK: Gauges
 

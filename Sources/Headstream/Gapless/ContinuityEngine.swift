@@ -171,6 +171,9 @@ final class ContinuityEngine: @unchecked Sendable {
         self.handle(.connected)
     }
 
+    /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
+    func renewed() {}
+
     func connectionLost(_ error: Web3Error) {
         self.tellAll(.disconnected(error))
         self.handle(.connectionLost)

@@ -6,9 +6,9 @@ import HeadstreamRPC
 final class ConnectionOwner: @unchecked Sendable {
     weak var session: Session?
 
-    /// Whether the streams of a connection that is lost wait for the next one.
-    func keepsStreams(after error: Web3Error) -> Bool {
-        self.session?.assumeIsolated { $0.willReconnect(after: error) } ?? false
+    /// Whether the streams of a connection that is lost go on: they wait for the next one, or have it already.
+    func keepsStreams(of connection: Connection, after error: Web3Error) -> Bool {
+        self.session?.assumeIsolated { $0.connection !== connection || $0.willReconnect(after: error) } ?? false
     }
 
     func established(_ connection: Connection) {
@@ -19,12 +19,17 @@ final class ConnectionOwner: @unchecked Sendable {
         self.session?.assumeIsolated { $0.lost(connection, error) }
     }
 
-    func acknowledged(_ kept: KeptSubscription) {
-        self.session?.assumeIsolated { $0.acknowledged(kept) }
+    /// Nothing waits on a connection that is to be closed.
+    func drained(_ connection: Connection) {
+        self.session?.assumeIsolated { $0.drained(connection) }
+    }
+
+    func acknowledged(_ kept: KeptSubscription, on connection: Connection) {
+        self.session?.assumeIsolated { $0.acknowledged(kept, on: connection) }
     }
 
     /// Ended by the node, or because its consumer was too slow.
-    func ended(_ locals: [LocalSubscriptionID]) {
-        self.session?.assumeIsolated { $0.subscriptionsEnded(locals) }
+    func ended(_ locals: [LocalSubscriptionID], on connection: Connection) {
+        self.session?.assumeIsolated { $0.subscriptionsEnded(locals, on: connection) }
     }
 }

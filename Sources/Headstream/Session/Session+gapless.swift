@@ -29,7 +29,7 @@ extension Session {
     /// Ends one of these.
     func dismiss(_ local: LocalSubscriptionID) {
         self.subscriptions[local] = nil
-        self.connection.endSubscription(local)
+        self.endOnConnections(local)
     }
 
     /// A gapless consumer is gone; from any thread, without waiting.
@@ -46,10 +46,20 @@ extension Session {
         _ body: @escaping @Sendable (Int, Waiter.Outcome) -> Void
     ) {
         let first = self.ids.take(requests.count)
-        let waiters = requests.indices.map { index in Waiter.callback { body(index, $0) } }
+        let waiters = requests.indices.map { index in
+            Waiter.callback { [weak self] outcome in body(index, self?.told(outcome, on: connection) ?? outcome) }
+        }
         let text =
             requests.count == 1
             ? requests[0].text(for: first) : EncodedRequest.batchText(of: requests, firstID: first)
         connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters) }
+    }
+
+    /// The end of a connection whose place another has taken is told to nobody: what was asked on it was not answered.
+    private nonisolated func told(_ outcome: Waiter.Outcome, on connection: Connection) -> Waiter.Outcome {
+        guard case .failure(let error) = outcome, error.code == .connectionClosed, connection !== self.connection else {
+            return outcome
+        }
+        return .failure(RPCError(.timedOut, error.message))
     }
 }

@@ -6,9 +6,7 @@ import HeadstreamSockets
 extension Session {
     /// Whether the loss of a connection with this error is followed by an attempt to make another.
     func willReconnect(after error: Web3Error) -> Bool {
-        guard self.configuration.reconnect.isEnabled, !self.configuration.endOfConnectionEndsStreams else {
-            return false
-        }
+        guard self.keepsSubscriptions else { return false }
         switch self.phase {
         case .connected, .connecting: return self.failover.goesOn(after: error)
         case .idle, .waiting, .ended: return false
@@ -17,7 +15,11 @@ extension Session {
 
     /// A connection is lost, or did not come about; told once for each.
     func lost(_ connection: Connection, _ error: Web3Error) {
+        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
+        if connection === coming { return self.renewalFailed(error) }
+        if connection === leaving { return self.left(connection) }
         guard connection === self.connection else { return }
+        self.endRenewal()
         var lifetime: UInt64 = 0
         switch self.phase {
         case .idle, .waiting, .ended:
@@ -80,6 +82,7 @@ extension Session {
 
     /// A connection stands. It counts as the session's own when it is known to be of the same chain.
     func established(_ connection: Connection) {
+        if self.connections.withLock({ $0.coming === connection }) { return self.renewalEstablished(connection) }
         guard connection === self.connection else { return }
         switch self.phase {
         case .idle:
@@ -87,6 +90,7 @@ extension Session {
             self.states.tell(.connected)
             // Before there is a subscription: the next connection may be to another endpoint.
             if self.endpoints.count > 1 { self.learnChain() }
+            self.scheduleRenewal()
         case .connecting:
             // What users subscribe to from here on is made on this connection by itself.
             let earlier = Set(self.subscriptions.keys)
@@ -103,12 +107,19 @@ extension Session {
         // In front of all that comes from the new connection.
         self.tellStreams(.reconnected)
         self.continuityEngine?.connected()
+        self.scheduleRenewal()
         let due = self.subscriptions.values.filter { earlier.contains($0.local) || $0.isOwn }
-        self.due = due.map(\.local).sorted { $0.rawValue < $1.rawValue }[...]
-        // A window of them, and the next at each answer: the queue of requests is for those of users too.
-        for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
+        self.subscribeAll(due.map(\.local), on: connection)
         self.resumeWaiters(true)
         if self.endpoints.count > 1 { self.learnChain() }
+    }
+
+    func subscribeAll(_ locals: [LocalSubscriptionID], on connection: Connection) {
+        self.outstanding = 0
+        self.due = locals.sorted { $0.rawValue < $1.rawValue }[...]
+        // A window of them, and the next at each answer: the queue of requests is for those of users too.
+        for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
+        self.settleRenewal()
     }
 
     private func subscribeNext(on connection: Connection) {
@@ -152,7 +163,7 @@ extension Session {
     }
 
     /// - Parameter body: gets the id; nil where the answer is none.
-    private func askForChain(_ connection: Connection, _ body: @escaping (Result<UInt64?, RPCError>) -> Void) {
+    func askForChain(_ connection: Connection, _ body: @escaping (Result<UInt64?, RPCError>) -> Void) {
         // On the loop, as every waiter of a connection is.
         nonisolated(unsafe) let body = body
         guard let request = try? EncodedRequest("eth_chainId") else { return body(.success(nil)) }
@@ -165,6 +176,7 @@ extension Session {
 
     func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
         guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
+        self.outstanding += 1
         connection.assumeIsolated { connection in
             connection.subscribe(kept) { [weak self] outcome in
                 self?.assumeIsolated { $0.subscribedAgain(local, on: connection, outcome) }
@@ -173,7 +185,9 @@ extension Session {
     }
 
     private func subscribedAgain(_ local: LocalSubscriptionID, on connection: Connection, _ outcome: Waiter.Outcome) {
+        if connection === self.connection { self.outstanding -= 1 }
         self.subscribeNext(on: connection)
+        defer { self.settleRenewal() }
         guard connection === self.connection, var kept = self.subscriptions[local] else { return }
         switch outcome {
         case .success:
@@ -203,8 +217,13 @@ extension Session {
     }
 
     /// Subscriptions that the node has ended, or whose consumer was too slow. One of the session's own is made anew.
-    func subscriptionsEnded(_ locals: [LocalSubscriptionID]) {
+    func subscriptionsEnded(_ locals: [LocalSubscriptionID], on connection: Connection) {
         for local in locals {
+            guard connection === self.connection else {
+                // The newest one has it too; the session's own goes on there.
+                if self.subscriptions[local]?.isOwn == false { self.endSubscription(local) }
+                continue
+            }
             guard var kept = self.subscriptions.removeValue(forKey: local), kept.isOwn else { continue }
             kept.refusals += 1
             self.subscriptions[local] = kept

@@ -18,8 +18,8 @@ actor Session {
     nonisolated let ids: RequestIDs
     /// What the streams' buffers may take together.
     nonisolated let bufferBudget: BufferBudget
-    /// The newest connection, whatever its state; read by any thread for each request.
-    private nonisolated let newest: Locked<Connection>
+    /// The newest connection, read by any thread for each request, and others that come and go.
+    nonisolated let connections: Locked<Connections>
     /// How connections reach this, without keeping it.
     nonisolated let owner: ConnectionOwner
     /// What no error or diagnostic is to show, of any endpoint.
@@ -60,6 +60,10 @@ actor Session {
     /// Those who wait for the next connection.
     var waiters: [UInt64: ReconnectWaiter] = [:]
     var nextWaiter: UInt64 = 0
+    /// How many of those subscriptions have no answer yet.
+    var outstanding = 0
+    /// When the connection is to be replaced for its age.
+    var renewalDeadline: DeadlineID?
     /// The chain that the first connection told; unknown with nodes that do not tell.
     var chainID: UInt64?
     var hasAskedForChain = false
@@ -87,27 +91,27 @@ actor Session {
         self.bufferBudget = budget
         self.owner = owner
         self.backoff = configuration.reconnect.backoff
-        self.newest = Locked(
-            Connection(
-                to: failover.endpoint,
-                configuration: configuration,
-                secrets: secrets,
-                loop: loop,
-                ids: ids,
-                bufferBudget: budget,
-                owner: owner
-            )
+        let first = Connection(
+            to: failover.endpoint,
+            configuration: configuration,
+            secrets: secrets,
+            loop: loop,
+            ids: ids,
+            bufferBudget: budget,
+            owner: owner
         )
+        self.connections = Locked(Connections(newest: first))
         owner.session = self
     }
 
     deinit {
-        self.connection.abandon()
+        let connections = self.connections.withLock { $0 }
+        for connection in [connections.newest, connections.coming, connections.leaving] { connection?.abandon() }
         self.states.finish()
     }
 
     /// The connection that requests go to.
-    nonisolated var connection: Connection { self.newest.withLock { $0 } }
+    nonisolated var connection: Connection { self.connections.withLock { $0.newest } }
 
     nonisolated func newLocalID() -> LocalSubscriptionID {
         LocalSubscriptionID(rawValue: self.nextLocalID.wrappingAdd(1, ordering: .relaxed).oldValue)
@@ -167,8 +171,11 @@ actor Session {
 
     /// Closes; returns when nothing of the connection is left.
     func close() async {
+        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
         self.end(nil)
         await self.connection.close()
+        await coming?.close()
+        await leaving?.close()
     }
 
     /// The session is over, for good.
@@ -178,6 +185,7 @@ actor Session {
         if case .ended = self.phase { return }
         if case .waiting(let deadline) = self.phase { self.loop.cancel(deadline) }
         self.phase = .ended
+        self.endRenewal()
         if let error { self.losses.withLock { $0.final = error } }
         let end = error.map { SubscriptionBuffer.End.failed(RPCError(.connectionClosed, $0.message)) } ?? .finished
         for kept in self.subscriptions.values { kept.buffer.finish(end)?.resume() }
@@ -193,7 +201,7 @@ actor Session {
         let last = self.connection
         self.pastMetrics.add(countersOf: last.assumeIsolated { $0.currentMetrics() })
         let next = self.newConnection(to: self.failover.endpoint, owner: self.owner)
-        self.newest.withLock { $0 = next }
+        self.connections.withLock { $0.newest = next }
         return next
     }
 
@@ -214,7 +222,11 @@ actor Session {
     func currentMetrics() -> Metrics {
         var metrics = self.connection.assumeIsolated { $0.currentMetrics() }
         metrics.add(countersOf: self.pastMetrics)
+        if let leaving = self.connections.withLock({ $0.leaving }) {
+            metrics.add(countersOf: leaving.assumeIsolated { $0.currentMetrics() })
+        }
         metrics.reconnects = self.pastMetrics.reconnects
+        metrics.renewals = self.pastMetrics.renewals
         return metrics
     }
 
@@ -245,20 +257,38 @@ actor Session {
     nonisolated func endSubscription(_ local: LocalSubscriptionID) {
         self.enqueue { $0.subscriptions[local] = nil }
         // Not by way of the session, which may go with its last consumer; the connection then tells the node and closes.
-        self.connection.endSubscription(local)
+        self.endOnConnections(local)
+    }
+
+    /// Ends a subscription wherever it is made; from any thread.
+    nonisolated func endOnConnections(_ local: LocalSubscriptionID) {
+        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
+        newest.endSubscription(local)
+        leaving?.endSubscription(local)
+    }
+
+    /// A consumer for which reading was suspended has caught up; from any thread.
+    nonisolated func consumerDrained() {
+        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
+        newest.consumerDrained()
+        leaving?.consumerDrained()
     }
 
     /// Ends a subscription and returns when the node has answered, or will not.
     func unsubscribe(_ local: LocalSubscriptionID) async {
         // Its connection may not know it at the moment; the first end counts, and what is buffered comes before it.
         self.subscriptions.removeValue(forKey: local)?.buffer.finish(.finished)?.resume()
-        await self.connection.unsubscribe(local)
+        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
+        leaving?.endSubscription(local)
+        await newest.unsubscribe(local)
     }
 
     /// A subscription was acknowledged: it is kept from now on.
-    func acknowledged(_ kept: KeptSubscription) {
-        guard self.configuration.reconnect.isEnabled, !self.configuration.endOfConnectionEndsStreams else { return }
+    func acknowledged(_ kept: KeptSubscription, on connection: Connection) {
+        guard self.keepsSubscriptions else { return }
         self.subscriptions[kept.local] = kept
+        // Asked for on a connection whose place another one has taken meanwhile.
+        if connection !== self.connection { self.subscribeAgain(kept.local, on: self.connection) }
         if kept.methods == .ethereum { self.learnChain() }
     }
 

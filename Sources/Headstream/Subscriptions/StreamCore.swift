@@ -170,7 +170,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         guard case .running(let lease) = self.state, case .filled(let resumesReading) = self.reader.refill() else {
             return false
         }
-        if resumesReading { lease.session.connection.consumerDrained() }
+        if resumesReading { lease.session.consumerDrained() }
         return true
     }
 
@@ -235,7 +235,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         while true {
             switch self.reader.refill() {
             case .filled(let resumesReading):
-                if resumesReading { lease.session.connection.consumerDrained() }
+                if resumesReading { lease.session.consumerDrained() }
                 if lease.session.loop.isCurrent { self.batchBegan = lease.session.loop.now.nanoseconds }
                 self.credit = Self.creditSize
                 return true

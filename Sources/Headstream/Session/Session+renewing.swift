@@ -1,0 +1,148 @@
+import HeadstreamLocks
+import HeadstreamRPC
+import HeadstreamSockets
+
+// From a connection that stands to the next, make before break: that is opened and everything subscribed on it before the
+// last one is closed. Streams are told nothing.
+extension Session {
+    /// The connections of a session: the one that requests go to, and the others while one takes the place of another.
+    struct Connections: Sendable {
+        /// Whatever its state.
+        var newest: Connection
+        /// To be the newest when it stands.
+        var coming: Connection?
+        /// The last one, until nothing waits on it any more.
+        var leaving: Connection?
+    }
+
+    // MARK: When
+
+    /// The connection stands: when its age is reached, another one takes its place.
+    func scheduleRenewal() {
+        guard let age = self.configuration.maxConnectionAge, self.keepsSubscriptions else { return }
+        var random: UInt64 = 0
+        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
+        // Clients that connected together, after a provider's restart say, do not come back together.
+        let nanoseconds = max(age, .seconds(1)).nanoseconds
+        let earlier = random.multipliedFullWidth(by: nanoseconds / 10).high
+        self.scheduleRenewal(in: .nanoseconds(Int64(clamping: nanoseconds - earlier)))
+    }
+
+    private func scheduleRenewal(in duration: Duration) {
+        self.cancelRenewal()
+        self.renewalDeadline = self.loop.schedule(at: self.loop.now.advanced(by: duration)) { [weak self] in
+            self?.assumeIsolated { session in
+                session.renewalDeadline = nil
+                session.renew(to: session.connection.endpoint)
+            }
+        }
+    }
+
+    func cancelRenewal() {
+        if let deadline = self.renewalDeadline { self.loop.cancel(deadline) }
+        self.renewalDeadline = nil
+    }
+
+    // MARK: How
+
+    /// Puts a connection to this endpoint in the place of the one that stands, if it comes about. If it does not, the one
+    /// that stands stays, and another attempt is made later where connections are renewed by age.
+    func renew(to endpoint: Endpoint) {
+        guard self.isConnected, self.keepsSubscriptions else { return }
+        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
+        guard coming == nil, leaving == nil else { return self.renewLater() }
+        let next = self.newConnection(to: endpoint, owner: self.owner)
+        self.connections.withLock { $0.coming = next }
+        next.assumeIsolated { $0.begin() }
+    }
+
+    /// A tenth of the age from now, where connections are renewed by age.
+    private func renewLater() {
+        guard let age = self.configuration.maxConnectionAge, self.isConnected else { return }
+        self.scheduleRenewal(in: .nanoseconds(Int64(clamping: max(age, .seconds(10)).nanoseconds / 10)))
+    }
+
+    /// The next connection stands. It takes over when it is known to be of the same chain.
+    func renewalEstablished(_ connection: Connection) {
+        guard let known = self.chainID else { return self.takeOver(connection) }
+        self.askForChain(connection) { outcome in
+            guard self.connections.withLock({ $0.coming === connection }) else { return }
+            if case .failure(let error) = outcome, error.code == .connectionClosed { return }
+            guard case .success(let found?) = outcome, found != known else { return self.takeOver(connection) }
+            let error = Web3Error(
+                .wrongChain,
+                "\(connection.endpoint) is of chain \(found), and the client of \(known)"
+            )
+            self.connections.withLock { $0.coming = nil }
+            if connection.endpoint != self.connection.endpoint {
+                self.failover.leaveOut(connection.endpoint, error)
+                self.tellLeftOut(connection.endpoint, error)
+            }
+            connection.abandon()
+            self.renewLater()
+        }
+    }
+
+    /// The next connection did not come about, or was lost at once: the one that stands stays.
+    func renewalFailed(_ error: Web3Error) {
+        self.connections.withLock { $0.coming = nil }
+        self.renewLater()
+    }
+
+    private func takeOver(_ connection: Connection) {
+        guard self.isConnected else {
+            self.connections.withLock { $0.coming = nil }
+            return connection.abandon()
+        }
+        self.connections.withLock { connections in
+            connections.leaving = connections.newest
+            connections.newest = connection
+            connections.coming = nil
+        }
+        self.failover.move(to: connection.endpoint)
+        self.phase = .connected(since: self.loop.now)
+        self.pastMetrics.renewals += 1
+        self.scheduleRenewal()
+        self.continuityEngine?.renewed()
+        // Until each of them is acknowledged here, it is delivered by the last connection, and a little longer by both.
+        self.subscribeAll(Array(self.subscriptions.keys), on: connection)
+        self.resumeWaiters(true)
+    }
+
+    /// Everything is subscribed on the new connection: what waits on the last one is waited for, and then it is closed.
+    func settleRenewal() {
+        guard self.due.isEmpty, self.outstanding == 0 else { return }
+        self.connections.withLock { $0.leaving }?.assumeIsolated { $0.drain() }
+    }
+
+    /// Nothing waits on this connection any more, and all that the node had sent on it before is delivered.
+    func drained(_ connection: Connection) {
+        guard self.connections.withLock({ $0.leaving === connection }) else { return }
+        // What was subscribed on it last has to be made on the next one first; `settleRenewal` comes back here.
+        guard self.due.isEmpty, self.outstanding == 0 else { return }
+        self.left(connection)
+        connection.assumeIsolated { $0.retire() }
+    }
+
+    /// The last connection is over: its counters stay.
+    func left(_ connection: Connection) {
+        self.connections.withLock { $0.leaving = nil }
+        self.pastMetrics.add(countersOf: connection.assumeIsolated { $0.currentMetrics() })
+    }
+
+    /// Ends what is under way: the newest connection is lost, or the session is over.
+    func endRenewal() {
+        self.cancelRenewal()
+        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
+        self.connections.withLock { $0.coming = nil }
+        coming?.abandon()
+        guard let leaving else { return }
+        self.left(leaving)
+        leaving.assumeIsolated { $0.retire() }
+    }
+
+    /// Subscriptions are made anew on each connection, which can be replaced therefore.
+    var keepsSubscriptions: Bool {
+        self.configuration.reconnect.isEnabled && !self.configuration.endOfConnectionEndsStreams
+    }
+}
