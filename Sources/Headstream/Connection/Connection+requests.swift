@@ -40,6 +40,13 @@ extension Connection {
         self.perform()
     }
 
+    /// Ends a subscription that is to be made anew.
+    func forget(_ local: LocalSubscriptionID) {
+        let now = self.loop.now.nanoseconds
+        self.inbound.processor.unsubscribe(local, now: now, waiter: .nobody, actions: &self.actions)
+        self.perform()
+    }
+
     private func subscribe(
         _ kept: KeptSubscription,
         id: RequestID,

@@ -127,6 +127,9 @@ package struct ContinuityMachine: Sendable {
     /// The newest block that the session stands on.
     package var tip: BlockRef? { self.window.tip?.ref }
 
+    /// Whether it knows this connection's newest block, and follows it.
+    var isAtRest: Bool { self.isLevel && self.round == nil }
+
     /// Where a consumer's stream could be resumed.
     package func cursor(of id: ConsumerID) -> Cursor? {
         self.consumers.first { $0.id == id }.flatMap { self.cursor(of: $0) }

@@ -11,9 +11,9 @@ import HeadstreamSockets
 /// `@unchecked Sendable`: only the session touches it, which is an actor on that loop, and callbacks of that loop.
 final class ContinuityEngine: @unchecked Sendable {
     /// Nil when the last handle was let go of while a callback was on its way.
-    private weak var session: Session?
-    private let loop: any Loop
-    private var machine: ContinuityMachine
+    private(set) weak var session: Session?
+    let loop: any Loop
+    private(set) var machine: ContinuityMachine
     /// The one subscription of heads, and one for each filter with consumers.
     private var heads: PushedStream<BlockHeader.Decoder>?
     private var filters: [FilterID: PushedFilter] = [:]
@@ -22,6 +22,14 @@ final class ContinuityEngine: @unchecked Sendable {
     private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
+    // The watchdog, `ContinuityEngine+watchdog.swift`.
+    var watchdog = HeadWatchdog()
+    var watchdogDeadline: (id: DeadlineID, instant: UInt64)?
+    /// Whether consumers were told that nothing moves.
+    var hasToldStall = false
+    /// When the other endpoints are asked how far they are, and how often in a row this one was behind.
+    var comparisonDue: UInt64 = 0
+    var timesBehind = 0
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -79,6 +87,8 @@ final class ContinuityEngine: @unchecked Sendable {
         if self.consumers.isEmpty {
             self.dismiss(self.heads?.local)
             self.heads = nil
+            self.watchdog.stopped()
+            self.scheduleWatchdog()
         }
     }
 
@@ -131,6 +141,7 @@ final class ContinuityEngine: @unchecked Sendable {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
             for head in heads { self?.handle(.head(head)) }
+            if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
         }
@@ -145,7 +156,10 @@ final class ContinuityEngine: @unchecked Sendable {
         refused: @escaping @Sendable (Web3Error) -> Void
     ) {
         guard var kept else { return }
-        kept.acknowledged = { [weak self] in self?.handle(fact) }
+        kept.acknowledged = { [weak self] in
+            self?.handle(fact)
+            if case .acknowledged(heads: true, _) = fact { self?.beginWatch() }
+        }
         kept.refusedFirst = refused
         let adopted = kept
         self.session?.assumeIsolated { $0.adopt(adopted) }
@@ -172,14 +186,19 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
-    func renewed() {}
+    func renewed() {
+        self.watchdog.renewed(now: self.loop.now.nanoseconds)
+        self.scheduleWatchdog()
+    }
 
     func connectionLost(_ error: Web3Error) {
         self.tellAll(.disconnected(error))
         self.handle(.connectionLost)
+        self.watchdog.stopped()
+        self.scheduleWatchdog()
     }
 
-    private func tellAll(_ update: GaplessFeed.Update) {
+    func tellAll(_ update: GaplessFeed.Update) {
         for (id, consumer) in self.consumers where consumer.feed.add(update) { self.pause(id) }
     }
 
@@ -189,12 +208,14 @@ final class ContinuityEngine: @unchecked Sendable {
         self.deadline = nil
         let ending = error.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
         self.ending = ending
+        self.watchdog.stopped()
+        self.scheduleWatchdog()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
     }
 
     // MARK: The machine
 
-    private func handle(_ fact: ContinuityMachine.Fact) {
+    func handle(_ fact: ContinuityMachine.Fact) {
         guard self.ending == nil else { return }
         for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
             switch action {
@@ -208,6 +229,13 @@ final class ContinuityEngine: @unchecked Sendable {
             }
         }
         self.scheduleDeadline()
+        if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
+    }
+
+    /// The subscriptions that everything stands on, to be made anew.
+    var subscribed: [LocalSubscriptionID] {
+        ([self.heads?.local] + self.filters.values.map { $0.stream?.local }).compactMap { $0 }
+            .sorted { $0.rawValue < $1.rawValue }
     }
 
     /// A feed is full: the machine keeps references only, and fetches when the consumer comes back.

@@ -10,6 +10,7 @@ final class GaplessFeed: Sendable {
         case event(ContinuityEvent)
         case disconnected(Web3Error)
         case reconnected
+        case stalled
     }
 
     enum Batch: Sendable {

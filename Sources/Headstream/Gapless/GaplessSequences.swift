@@ -115,6 +115,8 @@ public enum GaplessUpdate<Item: Sendable>: Sendable {
     case disconnected(Web3Error)
     /// It stands again.
     case reconnected
+    /// No endpoint has a newer block than the last for a while, so that nothing can be told. Once, until a block comes.
+    case stalled
 }
 
 /// A gapless stream's updates.
@@ -147,6 +149,7 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
                 switch update {
                 case .disconnected(let error): return .disconnected(error)
                 case .reconnected: return .reconnected
+                case .stalled: return .stalled
                 case .event(let event): if let told = try self.update(event) { return told }
                 }
             }

@@ -6,7 +6,8 @@ public enum ConnectionState: Sendable, Hashable {
     case connecting
     /// The connection stands, and subscriptions are being made anew on it.
     case connected
-    /// It was lost, or an attempt failed; the next attempt begins after this time.
+    /// It was lost, or an attempt failed; the next attempt begins after this time, which is zero where another endpoint is
+    /// tried.
     case waiting(Duration, Web3Error)
     /// It is closed for good; with the reason where it was not the user's wish. The last state.
     case closed(Web3Error?)

@@ -77,6 +77,27 @@ struct Failover: Sendable {
         return .later(atLeast: instant.since(now))
     }
 
+    /// An attempt to connect to one of the others has failed.
+    mutating func failed(_ endpoint: Endpoint, _ error: Web3Error) {
+        for index in self.candidates.indices where index != self.current && self.candidates[index].endpoint == endpoint
+        {
+            self.candidates[index].reason = error
+            self.candidates[index].hasFailed = true
+            self.candidates[index].isLeftOut = !error.isTemporary
+        }
+    }
+
+    /// Where to go when the present endpoint is connected to and of no use: the next one behind it that has not failed
+    /// since this was asked first; itself where there is no other.
+    mutating func another() -> Endpoint {
+        let count = self.candidates.count
+        let others = (1..<max(count, 1)).map { (self.current + $0) % count }.filter { !self.candidates[$0].isLeftOut }
+        self.candidates[self.current].hasFailed = true
+        if others.allSatisfy({ self.candidates[$0].hasFailed }) { self.beginRound() }
+        self.candidates[self.current].hasFailed = true
+        return self.candidates[others.first { !self.candidates[$0].hasFailed } ?? self.current].endpoint
+    }
+
     /// The next connection goes to this endpoint, if it is one of them.
     mutating func move(to endpoint: Endpoint) {
         let index = self.candidates.indices.first { self.candidates[$0].endpoint == endpoint }

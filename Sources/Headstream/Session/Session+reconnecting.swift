@@ -16,7 +16,7 @@ extension Session {
     /// A connection is lost, or did not come about; told once for each.
     func lost(_ connection: Connection, _ error: Web3Error) {
         let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
-        if connection === coming { return self.renewalFailed(error) }
+        if connection === coming { return self.renewalFailed(connection, error) }
         if connection === leaving { return self.left(connection) }
         guard connection === self.connection else { return }
         self.endRenewal()
@@ -181,6 +181,14 @@ extension Session {
             connection.subscribe(kept) { [weak self] outcome in
                 self?.assumeIsolated { $0.subscribedAgain(local, on: connection, outcome) }
             }
+        }
+    }
+
+    /// Makes subscriptions of the session's own anew on the same connection.
+    func subscribeAnew(_ locals: [LocalSubscriptionID]) {
+        for local in locals {
+            self.connection.assumeIsolated { $0.forget(local) }
+            self.subscribeAgain(local, on: self.connection)
         }
     }
 

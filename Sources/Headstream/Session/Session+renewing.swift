@@ -13,6 +13,11 @@ extension Session {
         var coming: Connection?
         /// The last one, until nothing waits on it any more.
         var leaving: Connection?
+        /// Other endpoints, on which nothing but one question is asked.
+        var asking: [Connection] = []
+
+        /// All but the newest.
+        var others: [Connection] { [self.coming, self.leaving].compactMap { $0 } + self.asking }
     }
 
     // MARK: When
@@ -84,8 +89,9 @@ extension Session {
     }
 
     /// The next connection did not come about, or was lost at once: the one that stands stays.
-    func renewalFailed(_ error: Web3Error) {
+    func renewalFailed(_ connection: Connection, _ error: Web3Error) {
         self.connections.withLock { $0.coming = nil }
+        self.failover.failed(connection.endpoint, error)
         self.renewLater()
     }
 
@@ -133,8 +139,10 @@ extension Session {
     /// Ends what is under way: the newest connection is lost, or the session is over.
     func endRenewal() {
         self.cancelRenewal()
-        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
-        self.connections.withLock { $0.coming = nil }
+        let (coming, leaving) = self.connections.withLock { connections in
+            defer { connections.coming = nil }
+            return (connections.coming, connections.leaving)
+        }
         coming?.abandon()
         guard let leaving else { return }
         self.left(leaving)

@@ -106,7 +106,7 @@ actor Session {
 
     deinit {
         let connections = self.connections.withLock { $0 }
-        for connection in [connections.newest, connections.coming, connections.leaving] { connection?.abandon() }
+        for connection in [connections.newest] + connections.others { connection.abandon() }
         self.states.finish()
     }
 
@@ -171,11 +171,10 @@ actor Session {
 
     /// Closes; returns when nothing of the connection is left.
     func close() async {
-        let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
+        let others = self.connections.withLock { $0.others }
         self.end(nil)
         await self.connection.close()
-        await coming?.close()
-        await leaving?.close()
+        for other in others { await other.close() }
     }
 
     /// The session is over, for good.

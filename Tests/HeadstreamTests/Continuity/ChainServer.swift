@@ -118,6 +118,13 @@ final class ChainServer: Sendable {
         return messages
     }
 
+    /// Pushes the head of this number, from this node alone.
+    func push(_ number: UInt64) async {
+        guard let block = self.shared.chain.withLock({ $0.block(.number(number)) }) else { return }
+        let messages = self.node.state.withLock { Self.messages([.head(block.header)], $0) }
+        await self.server.act { _ in for (client, message) in messages { client.send(message) } }
+    }
+
     /// Ends every subscription with a word (edge case 34).
     func endSubscriptions() async {
         let gone = self.node.state.withLock { node in

@@ -1,0 +1,152 @@
+import EthereumTypes
+import HeadstreamJSON
+import HeadstreamRPC
+import HeadstreamSockets
+
+// What the watchdog asks for. Nothing here runs while nobody wants heads.
+extension ContinuityEngine {
+    /// How often the other endpoints are asked how far they are.
+    private static let comparisonInterval: UInt64 = 300_000_000_000
+    /// How far behind them an endpoint may be: so many blocks, and what comes in so long a time.
+    private static let blocksBehind: UInt64 = 3
+    private static let timeBehind: UInt64 = 30_000_000_000
+
+    /// Heads are subscribed to on this connection.
+    func beginWatch() {
+        let now = self.loop.now.nanoseconds
+        self.watchdog.started(now: now)
+        if self.comparisonDue == 0 { self.comparisonDue = now &+ Self.comparisonInterval }
+        self.scheduleWatchdog()
+    }
+
+    func headPushed(_ number: UInt64) {
+        self.watchdog.headPushed(number, now: self.loop.now.nanoseconds)
+        self.hasToldStall = false
+        self.scheduleWatchdog()
+    }
+
+    /// One deadline, which heads do not move: when it is due it is set anew to what they have made of it.
+    func scheduleWatchdog() {
+        let instant = self.watchdog.nextLook
+        if let scheduled = self.watchdogDeadline {
+            if let instant, instant >= scheduled.instant { return }
+            self.loop.cancel(scheduled.id)
+            self.watchdogDeadline = nil
+        }
+        guard let instant else { return }
+        let id = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
+            guard let self else { return }
+            self.watchdogDeadline = nil
+            self.look()
+        }
+        self.watchdogDeadline = (id, instant)
+    }
+
+    private func look() {
+        let now = self.loop.now.nanoseconds
+        if let action = self.watchdog.deadlineReached(now: now) {
+            self.take(action)
+        } else if self.comparisonDue <= now {
+            self.compareWithOthers()
+        }
+        self.scheduleWatchdog()
+    }
+
+    private func take(_ action: HeadWatchdog.Action) {
+        guard let session = self.session else { return }
+        switch action {
+        case .ask:
+            self.askLatest()
+        case .subscribe:
+            self.report("heads stopped: subscribing anew")
+            self.handle(.stalled)
+            let locals = self.subscribed
+            session.assumeIsolated { $0.subscribeAnew(locals) }
+        case .reconnect:
+            self.report("heads stopped: connecting anew")
+            self.handle(.stalled)
+            session.assumeIsolated { $0.renew(to: $0.connection.endpoint) }
+        case .nextEndpoint:
+            self.report("heads stopped: connecting to the next endpoint")
+            self.handle(.stalled)
+            session.assumeIsolated { $0.renew(to: $0.failover.another()) }
+        case .abandon:
+            session.assumeIsolated { session in
+                let text = "no answer within \(session.configuration.requestTimeout) while no heads came"
+                var error = Web3Error(.connectionClosed, "\(session.connection.endpoint): \(text)")
+                error.endedInSilence = true
+                let told = error
+                session.connection.assumeIsolated { $0.end(told) }
+            }
+        case .compare:
+            self.lookForMovement()
+        }
+    }
+
+    private func report(_ message: String) {
+        self.session?.assumeIsolated { $0.tell(.warning, message, ["endpoint": "\($0.connection.endpoint)"]) }
+    }
+
+    /// Asks the node for its newest block.
+    private func askLatest() {
+        guard let request = try? EncodedRequest(.header(.latest)) else { return }
+        self.session?.assumeIsolated {
+            $0.ask([request], on: $0.connection) { [weak self] _, outcome in self?.answered(outcome) }
+        }
+    }
+
+    private func answered(_ outcome: Waiter.Outcome) {
+        let answer: HeadWatchdog.Answer
+        switch outcome {
+        // The connection's end is told otherwise.
+        case .failure(let error) where error.code == .connectionClosed: return
+        case .failure(let error): answer = error.code == .timedOut ? .silence : .refused
+        case .success(let bytes): answer = Session.blockNumber(in: bytes).map { .head($0) } ?? .refused
+        }
+        if let action = self.watchdog.answered(answer, now: self.loop.now.nanoseconds) { self.take(action) }
+        self.scheduleWatchdog()
+    }
+
+    // MARK: The other endpoints
+
+    /// The node's head stands still. Where another endpoint's does not, it is the node; else nobody can be told anything.
+    private func lookForMovement() {
+        self.session?.assumeIsolated { session in
+            session.askOthers { [weak self] heads in
+                guard let self, let mark = self.watchdog.mark else { return }
+                guard self.watchdog.isStill(now: self.loop.now.nanoseconds) else { return }
+                if let ahead = heads.first(where: { $0.number > mark }) {
+                    self.report("head stands still: connecting to another endpoint")
+                    self.session?.assumeIsolated { $0.renew(to: ahead.endpoint) }
+                } else if !self.hasToldStall {
+                    self.hasToldStall = true
+                    self.tellAll(.stalled)
+                }
+            }
+        }
+    }
+
+    /// An endpoint that is behind another one twice in a row is left for it.
+    private func compareWithOthers() {
+        self.comparisonDue = self.loop.now.nanoseconds &+ Self.comparisonInterval
+        self.session?.assumeIsolated { session in
+            guard !session.failover.others.isEmpty else { return }
+            session.askOthers { [weak self] heads in
+                guard let self, let mark = self.watchdog.mark, let blockTime = self.watchdog.blockTime else { return }
+                let limit = mark &+ max(Self.blocksBehind, Self.timeBehind / blockTime)
+                guard let ahead = heads.first(where: { $0.number >= limit }) else {
+                    self.timesBehind = 0
+                    return
+                }
+                self.timesBehind += 1
+                // Once more at the next look before it is believed.
+                self.comparisonDue = self.loop.now.nanoseconds
+                guard self.timesBehind >= 2 else { return }
+                self.timesBehind = 0
+                self.comparisonDue &+= Self.comparisonInterval
+                self.report("endpoint behind: connecting to another one")
+                self.session?.assumeIsolated { $0.renew(to: ahead.endpoint) }
+            }
+        }
+    }
+}
