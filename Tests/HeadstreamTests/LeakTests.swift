@@ -23,7 +23,7 @@ struct LeakTests {
         await #expect(processExitsWith: .success) {
             let before = Set(OpenDescriptors.all)
             let loop = EventLoop(name: "test")
-            var configuration = Configuration.patient(on: loop)
+            let configuration = Configuration.patient(on: loop)
             let server = try await ScriptedServer(on: loop)
             let ipc = try await ScriptedServer(on: loop, isIPC: true)
             let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
@@ -102,7 +102,7 @@ struct LeakTests {
             let loop = EventLoop(name: "test", userTimeout: 0)
             let server = try await ScriptedServer(on: loop)
             let endpoint = await server.endpoint
-            var configuration = Configuration.patient(on: loop)
+            let configuration = Configuration.patient(on: loop)
             var limit = rlimit(rlim_cur: 64, rlim_max: 64)
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             var taken: [Int32] = []

@@ -132,7 +132,7 @@ struct RequestEdgeTests {
         let serverLoop = EventLoop(name: "server", userTimeout: 0)
         let clientLoop = EventLoop(name: "client", userTimeout: 0)
         let server = try await ScriptedServer(on: serverLoop, script: script)
-        var configuration = Configuration.patient(on: clientLoop)
+        let configuration = Configuration.patient(on: clientLoop)
         let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
         let stream = try await web3.subscribe(NumbersRequest())
         async let pending = web3.request("pending", as: String.self)
