@@ -7,6 +7,8 @@ import HeadstreamSockets
 extension ContinuityEngine {
     /// How often the other endpoints are asked how far they are.
     private static let comparisonInterval: UInt64 = 300_000_000_000
+    /// So many requests in a row without an answer, and the connection is of no use, whatever is pushed on it.
+    private static let mostUnanswered = 3
     /// How far behind them an endpoint may be: so many blocks, and what comes in so long a time.
     private static let blocksBehind: UInt64 = 3
     private static let timeBehind: UInt64 = 30_000_000_000
@@ -44,12 +46,38 @@ extension ContinuityEngine {
 
     private func look() {
         let now = self.loop.now.nanoseconds
+        // What a consumer holds up cannot be heard.
+        guard self.isReading else {
+            self.watchdog.postponed(now: now)
+            return self.scheduleWatchdog()
+        }
         if let action = self.watchdog.deadlineReached(now: now) {
             self.take(action)
         } else if self.comparisonDue <= now {
             self.compareWithOthers()
         }
         self.scheduleWatchdog()
+    }
+
+    private var isReading: Bool {
+        self.session?.assumeIsolated { $0.connection.assumeIsolated { $0.channel?.isReading ?? false } } ?? false
+    }
+
+    /// A request of the machine's was answered, or not.
+    func noteAnswer(_ outcome: Waiter.Outcome, on connection: Connection) {
+        guard self.session?.connection === connection else { return }
+        guard case .failure(let error) = outcome, error.code == .timedOut, error.wasSent, self.isReading else {
+            self.unanswered = 0
+            return
+        }
+        self.unanswered += 1
+        guard self.unanswered >= Self.mostUnanswered else { return }
+        self.unanswered = 0
+        // Not while the connection hands out the outcomes of its requests.
+        self.loop.execute { [weak self] in
+            guard let self, self.session?.connection === connection else { return }
+            self.take(.abandon)
+        }
     }
 
     private func take(_ action: HeadWatchdog.Action) {
@@ -72,7 +100,7 @@ extension ContinuityEngine {
             session.assumeIsolated { $0.renew(to: $0.failover.another()) }
         case .abandon:
             session.assumeIsolated { session in
-                let text = "no answer within \(session.configuration.requestTimeout) while no heads came"
+                let text = "no answer to requests within \(session.configuration.requestTimeout)"
                 var error = Web3Error(.connectionClosed, "\(session.connection.endpoint): \(text)")
                 error.endedInSilence = true
                 let told = error
@@ -100,7 +128,9 @@ extension ContinuityEngine {
         switch outcome {
         // The connection's end is told otherwise.
         case .failure(let error) where error.code == .connectionClosed: return
-        case .failure(let error): answer = error.code == .timedOut ? .silence : .refused
+        // Behind other requests it may not have had its turn, and behind a consumer that holds up the reading no answer.
+        case .failure(let error):
+            answer = error.code == .timedOut && error.wasSent && self.isReading ? .silence : .refused
         case .success(let bytes): answer = Session.blockNumber(in: bytes).map { .head($0) } ?? .refused
         }
         if let action = self.watchdog.answered(answer, now: self.loop.now.nanoseconds) { self.take(action) }

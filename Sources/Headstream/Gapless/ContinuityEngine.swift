@@ -30,6 +30,8 @@ final class ContinuityEngine: @unchecked Sendable {
     /// When the other endpoints are asked how far they are, and how often in a row this one was behind.
     var comparisonDue: UInt64 = 0
     var timesBehind = 0
+    /// Requests in a row that the node did not answer.
+    var unanswered = 0
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -270,7 +272,11 @@ final class ContinuityEngine: @unchecked Sendable {
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }
             self.session?.assumeIsolated {
-                $0.ask(texts, on: $0.connection) { index, outcome in collector.received(outcome, at: index) }
+                let connection = $0.connection
+                $0.ask(texts, on: connection) { [weak self] index, outcome in
+                    if index == 0 { self?.noteAnswer(outcome, on: connection) }
+                    collector.received(outcome, at: index)
+                }
             }
         } catch {
             self.handle(.failed(request.token, .other))

@@ -116,6 +116,14 @@ struct HeadWatchdog: Sendable {
         self.suspect = nil
     }
 
+    /// Nothing can be heard for now.
+    mutating func postponed(now: UInt64) {
+        self.since = now
+        self.lastHead = nil
+        self.isAsking = false
+        self.suspect = nil
+    }
+
     /// The newest block that the node is known to have, where no head has told it yet.
     mutating func level(_ number: UInt64) {
         if self.mark == nil { self.mark = number }

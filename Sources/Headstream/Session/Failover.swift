@@ -104,14 +104,6 @@ struct Failover: Sendable {
         if let index { self.current = index }
     }
 
-    /// This endpoint is never to be connected to again.
-    mutating func leaveOut(_ endpoint: Endpoint, _ error: Web3Error) {
-        for index in self.candidates.indices where self.candidates[index].endpoint == endpoint {
-            self.candidates[index].reason = error
-            self.candidates[index].isLeftOut = true
-        }
-    }
-
     private mutating func beginRound() {
         for index in self.candidates.indices { self.candidates[index].hasFailed = false }
     }

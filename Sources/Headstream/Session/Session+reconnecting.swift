@@ -17,7 +17,10 @@ extension Session {
     func lost(_ connection: Connection, _ error: Web3Error) {
         let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
         if connection === coming { return self.renewalFailed(connection, error) }
-        if connection === leaving { return self.left(connection) }
+        if connection === leaving {
+            self.losses.withLock { $0.last = error }
+            return self.left(connection)
+        }
         guard connection === self.connection else { return }
         self.endRenewal()
         var lifetime: UInt64 = 0
@@ -176,6 +179,8 @@ extension Session {
 
     func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
         guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
+        // Another attempt was made between a refusal and this one.
+        guard connection.assumeIsolated({ !$0.inbound.processor.knows(local) }) else { return }
         self.outstanding += 1
         connection.assumeIsolated { connection in
             connection.subscribe(kept) { [weak self] outcome in

@@ -72,26 +72,27 @@ extension Session {
         guard let known = self.chainID else { return self.takeOver(connection) }
         self.askForChain(connection) { outcome in
             guard self.connections.withLock({ $0.coming === connection }) else { return }
-            if case .failure(let error) = outcome, error.code == .connectionClosed { return }
-            guard case .success(let found?) = outcome, found != known else { return self.takeOver(connection) }
-            let error = Web3Error(
-                .wrongChain,
-                "\(connection.endpoint) is of chain \(found), and the client of \(known)"
-            )
-            self.connections.withLock { $0.coming = nil }
-            if connection.endpoint != self.connection.endpoint {
-                self.failover.leaveOut(connection.endpoint, error)
-                self.tellLeftOut(connection.endpoint, error)
+            switch outcome {
+            case .success(let found?) where found != known:
+                let text = "\(connection.endpoint) is of chain \(found), and the client of \(known)"
+                self.renewalFailed(connection, Web3Error(.wrongChain, text))
+            // A node that does not answer is no better than the one that stands; one that refuses the question may be.
+            case .failure(let error) where error.node == nil:
+                self.renewalFailed(connection, Web3Error(error))
+            default:
+                self.takeOver(connection)
             }
-            connection.abandon()
-            self.renewLater()
         }
     }
 
-    /// The next connection did not come about, or was lost at once: the one that stands stays.
+    /// The next connection did not come about, or is of no use: the one that stands stays.
     func renewalFailed(_ connection: Connection, _ error: Web3Error) {
         self.connections.withLock { $0.coming = nil }
+        connection.abandon()
         self.failover.failed(connection.endpoint, error)
+        if !error.isTemporary, connection.endpoint != self.connection.endpoint {
+            self.tellLeftOut(connection.endpoint, error)
+        }
         self.renewLater()
     }
 

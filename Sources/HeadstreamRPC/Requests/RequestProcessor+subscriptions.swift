@@ -21,6 +21,9 @@ extension RequestProcessor {
         self.submit(id, [purpose], text: text, now: now, deadline: deadline, actions: &actions)
     }
 
+    /// Whether this subscription is asked for or active.
+    package func knows(_ local: LocalSubscriptionID) -> Bool { self.locals[local] != nil }
+
     /// A consumer has left. In any state, any number of times: the server is told once, if it knows the subscription.
     ///
     /// The waiter is resumed when the server has answered, whatever the answer (it may be an error or `false` where it

@@ -10,16 +10,16 @@ import Testing
 struct RenewalTests {
     /// Answers that a test holds back, for each method the connections' in their order.
     private final class Held: Sendable {
-        let methods: Set<String>
+        let methods: Locked<Set<String>>
         let calls = Locked<[(client: ScriptedClient, call: ScriptedCall)]>([])
 
         init(_ methods: Set<String>) {
-            self.methods = methods
+            self.methods = Locked(methods)
         }
 
         func script(_ client: ScriptedClient, _ message: ScriptedMessage) {
             for call in message.calls {
-                if self.methods.contains(call.method) {
+                if self.methods.withLock({ $0.contains(call.method) }) {
                     self.calls.withLock { $0.append((client, call)) }
                 } else {
                     client.answerAsUsual(ScriptedMessage(call))
@@ -195,6 +195,26 @@ struct RenewalTests {
             #expect(await server.log.connections == 6)
             await web3.close()
             await server.close()
+        }
+    }
+
+    @Test("A replacement whose node answers nothing does not take over")
+    func deaf() async throws {
+        try await Self.play(seed: 9) { web3, server, held, loop in
+            let stream = try await web3.subscribe(NumbersRequest())
+            #expect(try await web3.eth.chainID() == 1)
+            held.methods.withLock { $0 = ["eth_chainId"] }
+            await server.until { $0.connections == 2 }
+            try await loop.sleep(for: .seconds(3500))
+            #expect(await server.clients.count == 2)
+            // After `requestTimeout` it is given up, and a tenth of the age later another is tried.
+            held.methods.withLock { $0 = [] }
+            await server.until { $0.closeCodes.count == 2 }
+            #expect(await server.log.connections == 3)
+            await server.act { $0.notify("0x1", "1") }
+            var updates = stream.updates.makeAsyncIterator()
+            #expect(try await updates.next() == .item(1))
+            #expect(await web3.metrics.renewals == 1)
         }
     }
 

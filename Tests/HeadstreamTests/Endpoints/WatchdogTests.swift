@@ -204,6 +204,21 @@ struct WatchdogTests {
         }
     }
 
+    @Test("A consumer that holds up the reading for an hour is no stall, and nothing is missed behind it")
+    func suspended() async throws {
+        try await Self.play(seed: 11, nodes: 2) { web3, nodes, told, loop in
+            let stream = try await web3.eth.subscribe(.newHeads, whenFull: .suspendReading, bufferLimit: 8192)
+            try await Self.mine(20, on: nodes[0], loop)
+            var slow = stream.makeAsyncIterator()
+            #expect(told.newest < 120)
+            try await loop.sleep(for: .seconds(3600))
+            #expect(await nodes[0].server.log.connections == 1 && told.disconnected == 0 && told.stalled == 0)
+            while let head = try await slow.next(), head.number < 120 {}
+            try await Self.mine(2, on: nodes[0], loop)
+            #expect(told.newest == 122 && told.disconnected == 0)
+        }
+    }
+
     @Test(
         "Irregular blocks are no stalls: a rollup that is quiet for minutes and then brings ten at once",
         arguments: 1...3

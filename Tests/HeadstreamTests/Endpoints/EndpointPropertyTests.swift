@@ -1,0 +1,126 @@
+import EthereumTypes
+import Foundation
+import HeadstreamLocks
+import HeadstreamSockets
+import HeadstreamTesting
+import Testing
+
+@testable import Headstream
+
+/// Several endpoints with faults of all kinds, against gapless streams: a run is a function of its seed.
+@Suite("Endpoints with faults", .timeLimit(.minutes(15)))
+struct EndpointPropertyTests {
+    private struct Fold: Sendable {
+        var heads: [BlockRef] = []
+        var logs: [Log] = []
+        var reached: UInt64 = 0
+        var gaps = 0
+        var unlinked = 0
+    }
+
+    private final class Folds: Sendable {
+        let state = Locked(Fold())
+    }
+
+    /// HEADSTREAM_SEEDS for more of them, HEADSTREAM_FIRST_SEED for where to begin.
+    @Test("Whatever happens to three endpoints, folded streams are the chain's once it has stopped")
+    func promise() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let first = environment["HEADSTREAM_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
+        let count = environment["HEADSTREAM_SEEDS"].flatMap { UInt64($0) } ?? 30
+        for seed in first..<(first + count) { try await Self.run(seed: seed) }
+    }
+
+    private static func run(seed: UInt64) async throws {
+        try await SimulatedLoop.run(seed: seed) { loop in
+            var quirks = SimulatedQuirks()
+            quirks.noRemovedLogs = seed % 2 == 0
+            var configuration = loop.configuration
+            configuration.reconnect = ReconnectPolicy(base: .milliseconds(100), cap: .seconds(2))
+            configuration.maxConnectionAge = seed % 3 == 0 ? .seconds(30) : nil
+            let first = try await ChainServer(on: loop, seed: seed, quirks: quirks)
+            let nodes = [
+                first, try await ChainServer(on: loop, beside: first), try await ChainServer(on: loop, beside: first),
+            ]
+            var endpoints: [Endpoint] = []
+            for node in nodes { endpoints.append(await node.server.endpoint) }
+            let web3 = try await Web3.connect(to: endpoints, configuration: configuration)
+            let filter = LogFilter(address: SimulatedChain.address(0))
+            let folds = Folds()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for try await update in web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates {
+                        folds.state.withLock { fold in
+                            switch update {
+                            case .item(let head):
+                                if let last = fold.heads.last, last.hash != head.parentHash { fold.unlinked += 1 }
+                                fold.heads.append(BlockRef(head))
+                            case .rollback(let to, _): fold.heads.removeAll { $0.number > to.number }
+                            case .gap: fold.gaps += 1
+                            default: break
+                            }
+                        }
+                    }
+                }
+                group.addTask {
+                    for try await update in web3.eth.logs(filter, continuity: .gapless(), from: .block(101)).updates {
+                        folds.state.withLock { fold in
+                            switch update {
+                            case .item(let log): fold.logs.append(log)
+                            case .rollback(let to, _): fold.logs.removeAll { ($0.blockNumber ?? 0) > to.number }
+                            case .gap: fold.gaps += 1
+                            case .block(let block): fold.reached = block.number
+                            default: break
+                            }
+                        }
+                    }
+                }
+                // A first subscription that is not answered ends its stream.
+                await first.server.until { $0.count(of: "eth_subscribe") == 2 }
+                try await loop.sleep(for: .seconds(1))
+                var random = SeededGenerator(seed: seed)
+                for _ in 0..<60 {
+                    let node = nodes[random.below(3)]
+                    switch random.below(16) {
+                    case 0..<7: await first.change { $0.mine($0.randomEvents(4)) }
+                    case 7:
+                        let depth = 1 + random.below(3)
+                        await first.change { chain in
+                            guard chain.head.number > 110 else { return _ = chain.mine() }
+                            chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
+                        }
+                    case 8, 9: await node.cut()
+                    case 10: node.forgetSubscriptions()
+                    case 11: node.fail { $0.isMute.toggle() }
+                    case 12:
+                        let head = first.chain.head.number
+                        node.fail { $0.standsAt = $0.standsAt == nil ? head : nil }
+                    case 13: await node.server.act { $0.isDeaf = true }
+                    case 14: await node.endSubscriptions()
+                    default: try await loop.sleep(for: .seconds(random.below(100)))
+                    }
+                    try await loop.sleep(for: .milliseconds(200 * random.below(20)))
+                }
+                // The faults are over; what hangs is found, and one audit passes.
+                for node in nodes { node.fail { $0 = ChainServer.Faults() } }
+                for _ in 0..<60 {
+                    await first.change { $0.mine() }
+                    try await loop.sleep(for: .seconds(10))
+                }
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+            let told = folds.state.withLock { $0 }
+            let chain = first.chain
+            #expect(
+                told.heads == chain.canonical.map { BlockRef($0.header) }.filter { $0.number > 100 },
+                "seed \(seed)"
+            )
+            #expect(told.logs == chain.canonicalLogs(filter, from: 101), "seed \(seed)")
+            #expect(told.gaps == 0 && told.unlinked == 0, "seed \(seed)")
+            #expect(told.reached + 2 >= chain.head.number, "seed \(seed)")
+            await web3.close()
+            for node in nodes { await node.server.close() }
+        }
+    }
+}
