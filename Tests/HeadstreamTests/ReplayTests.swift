@@ -42,7 +42,7 @@ struct ReplayTests {
             }
         } else {
             let loop = EventLoop(name: "replay", userTimeout: 0)
-            let configuration = Configuration.patient(on: loop)
+            var configuration = Configuration.patient(on: loop)
             var transport = stage == .ipc ? TestNode.Transport.ipc() : .webSocket()
             if stage == .secureWebSocket {
                 let certificate = try Stage.certificate.get()

@@ -14,7 +14,7 @@ struct SecureTests {
     ) async throws -> Web3Error? {
         let loop = EventLoop(name: "secure", userTimeout: 0)
         let server = try await ScriptedServer(on: loop, certificate: certificate)
-        let configuration = Configuration.patient(on: loop)
+        var configuration = Configuration.patient(on: loop)
         configure(&configuration)
         let endpoint = await server.endpoint
         let error = await failureOfConnecting(to: endpoint, configuration)
