@@ -33,11 +33,9 @@ extension Session {
             self.tellStreams(.disconnected(error))
             self.continuityEngine?.connectionLost(error)
         }
-        var random: UInt64 = 0
-        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
         let delay = self.backoff.delay(
             afterLifetime: lifetime,
-            random: random,
+            random: self.loop.random(),
             atLeast: LoopInstant(nanoseconds: 0).advanced(by: error.leastDelay).nanoseconds
         )
         let wait = Duration.nanoseconds(Int64(clamping: delay))
