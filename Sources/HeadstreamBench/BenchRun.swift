@@ -85,19 +85,24 @@ final class BenchRun: Sendable {
         ]
         members += state.extra
         if !state.latencies.isEmpty {
-            let sorted = state.latencies.sorted()
-            let quantile = { (share: Double) -> JSONValue in
-                let index = min(sorted.count - 1, Int(share * Double(sorted.count)))
-                return .number(JSONNumber(sorted[index] / 1000))
-            }
-            members.append(
-                ("lat_us", ["p50": quantile(0.5), "p99": quantile(0.99), "p999": quantile(0.999), "max": quantile(1)])
-            )
+            let shares: KeyValuePairs = ["p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1]
+            members.append(("lat_us", Self.quantiles(of: state.latencies, shares)))
         }
         var object = JSONObject()
         for (name, value) in members { object[name] = value }
         print(JSONValue.object(object).description)
         fflush(nil)
+    }
+
+    /// Of times in nanoseconds, by name, in microseconds.
+    static func quantiles(of times: [UInt64], _ shares: KeyValuePairs<String, Double>) -> JSONValue {
+        let sorted = times.sorted()
+        var object = JSONObject()
+        for (name, share) in shares {
+            let index = min(sorted.count - 1, Int(share * Double(sorted.count)))
+            object[name] = .number(JSONNumber(sorted[index] / 1000))
+        }
+        return .object(object)
     }
 
     /// The process's resident memory, in bytes.

@@ -132,12 +132,9 @@ struct HeadstreamBench {
                 throw error
             }
             group.cancelAll()
-            let sorted = try await group.next()?.sorted() ?? []
-            guard !sorted.isEmpty else { return }
-            let share = { (part: Double) -> JSONValue in
-                .number(JSONNumber(sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))] / 1000))
-            }
-            self.run.add("request_us", ["p50": share(0.5), "p99": share(0.99), "max": share(1)])
+            let latencies = try await group.next() ?? []
+            guard !latencies.isEmpty else { return }
+            self.run.add("request_us", BenchRun.quantiles(of: latencies, ["p50": 0.5, "p99": 0.99, "max": 1]))
         }
     }
 

@@ -105,6 +105,13 @@ extension Loop {
     ) throws(SocketError) -> any Listener {
         try self.listen(on: address, tls: nil, accept: accept)
     }
+
+    /// A number that nobody can foresee. On the loop.
+    package func random<Number: FixedWidthInteger & UnsignedInteger>(_: Number.Type = Number.self) -> Number {
+        var number: Number = 0
+        withUnsafeMutableBytes(of: &number) { self.fillRandom($0) }
+        return number
+    }
 }
 
 /// A byte stream in both directions: a TCP or Unix socket, or one end of an in-memory pair.

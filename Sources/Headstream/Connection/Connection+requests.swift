@@ -274,7 +274,7 @@ extension Connection {
             self.assumeIsolated { connection in
                 connection.wakesAtTurnEnd = false
                 connection.publish()
-                var wakes: [CheckedContinuation<Void, Never>] = []
+                var wakes: [SuspendedConsumer] = []
                 swap(&wakes, &connection.wakes)
                 for consumer in wakes { consumer.resume() }
             }
@@ -376,11 +376,7 @@ extension Connection {
     }
 
     /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), from the loop's pool.
-    private func newMask() -> UInt32 {
-        var mask: UInt32 = 0
-        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
-        return mask
-    }
+    private func newMask() -> UInt32 { self.loop.random() }
 
     private func writeOutbound() {
         guard let channel = self.channel else { return }

@@ -65,7 +65,7 @@ actor Connection {
     /// Whether anything was read since the keepalive looked last: all that it costs a read.
     var hasHeard = false
     /// Consumers with something new to read, to be resumed at this turn's end.
-    var wakes: [CheckedContinuation<Void, Never>] = []
+    var wakes: [SuspendedConsumer] = []
     var wakesAtTurnEnd = false
 
     /// The caller of ``open()``.
@@ -148,9 +148,7 @@ actor Connection {
         } catch {
             return self.end(Web3Error(error, from: self.endpoint))
         }
-        var seed: UInt64 = 0
-        withUnsafeMutableBytes(of: &seed) { self.loop.fillRandom($0) }
-        self.inbound.processor.reseed(seed)
+        self.inbound.processor.reseed(self.loop.random())
         self.proxy = dialling.proxy
         self.phase = .connecting(dialling.tunnel, dialling.handshake)
         self.setPhaseDeadline(in: self.configuration.connectTimeout) { $0.openingTimedOut() }

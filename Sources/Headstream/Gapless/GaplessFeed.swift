@@ -18,19 +18,13 @@ final class GaplessFeed: Sendable {
         case ended(Web3Error?)
     }
 
-    private struct State {
+    private struct State: AwaitedState {
         var updates: [Update] = []
         var isFull = false
         var end: Result<Void, Web3Error>?
         var consumer: SuspendedConsumer?
-    }
 
-    private final class SuspendedConsumer: Sendable {
-        let continuation: CheckedContinuation<Void, Never>
-
-        init(_ continuation: CheckedContinuation<Void, Never>) {
-            self.continuation = continuation
-        }
+        var isReady: Bool { !self.updates.isEmpty || self.end != nil }
     }
 
     /// Updates that may wait, but for those of one block or one answer, which are told together.
@@ -51,10 +45,9 @@ final class GaplessFeed: Sendable {
             state.updates.append(update)
             let becameFull = !state.isFull && state.updates.count >= self.limit
             state.isFull = state.isFull || becameFull
-            defer { state.consumer = nil }
-            return (state.consumer, becameFull)
+            return (state.takeConsumer(), becameFull)
         }
-        consumer?.continuation.resume()
+        consumer?.resume()
         return becameFull
     }
 
@@ -62,10 +55,9 @@ final class GaplessFeed: Sendable {
     func finish(_ end: Result<Void, Web3Error>) {
         let consumer = self.state.withLock { state -> SuspendedConsumer? in
             if state.end == nil { state.end = end }
-            defer { state.consumer = nil }
-            return state.consumer
+            return state.takeConsumer()
         }
-        consumer?.continuation.resume()
+        consumer?.resume()
     }
 
     var isFull: Bool { self.state.withLock { $0.isFull } }
@@ -92,29 +84,8 @@ final class GaplessFeed: Sendable {
                 }
             }
             if let taken { return taken }
-            await self.wait()
+            await self.state.waitUntilReady()
         }
         return nil
-    }
-
-    private func wait() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-                let consumer = SuspendedConsumer(continuation)
-                let resumed = self.state.withLock { state -> SuspendedConsumer? in
-                    // Asked under the lock: the handler below may have run before, with nobody to resume.
-                    if Task.isCancelled || !state.updates.isEmpty || state.end != nil { return consumer }
-                    defer { state.consumer = consumer }
-                    return state.consumer
-                }
-                resumed?.continuation.resume()
-            }
-        } onCancel: {
-            let consumer = self.state.withLock { state -> SuspendedConsumer? in
-                defer { state.consumer = nil }
-                return state.consumer
-            }
-            consumer?.continuation.resume()
-        }
     }
 }

@@ -1,4 +1,5 @@
 import HeadstreamLocks
+import HeadstreamRPC
 
 /// Where a client's connection stands, as `web3.connectionStates` tells it.
 public enum ConnectionState: Sendable, Hashable {
@@ -90,30 +91,30 @@ final class StateBroadcaster: Sendable {
 
 /// One iterator's place: the states that it has yet to take.
 final class StateWatcher: Sendable {
-    private struct State {
+    private struct State: AwaitedState {
         var waiting: [ConnectionState] = []
         var isFinished = false
-        var consumer: CheckedContinuation<Void, Never>?
+        var consumer: SuspendedConsumer?
+
+        var isReady: Bool { !self.waiting.isEmpty || self.isFinished }
     }
 
     private let state = Locked(State())
 
     /// - Returns: the consumer to resume.
-    func add(_ newest: ConnectionState) -> CheckedContinuation<Void, Never>? {
+    func add(_ newest: ConnectionState) -> SuspendedConsumer? {
         self.state.withLock { state in
             if state.waiting.count == 16 { state.waiting.removeFirst() }
             state.waiting.append(newest)
-            defer { state.consumer = nil }
-            return state.consumer
+            return state.takeConsumer()
         }
     }
 
     /// - Returns: the consumer to resume.
-    func finish() -> CheckedContinuation<Void, Never>? {
+    func finish() -> SuspendedConsumer? {
         self.state.withLock { state in
             state.isFinished = true
-            defer { state.consumer = nil }
-            return state.consumer
+            return state.takeConsumer()
         }
     }
 
@@ -125,27 +126,8 @@ final class StateWatcher: Sendable {
             }
             if let taken { return taken }
             if isFinished { return nil }
-            await self.wait()
+            await self.state.waitUntilReady()
         }
         return nil
-    }
-
-    private func wait() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let resumed = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
-                    // Asked under the lock: the handler below may have run before, with nobody to resume.
-                    if Task.isCancelled || !state.waiting.isEmpty || state.isFinished { return continuation }
-                    defer { state.consumer = continuation }
-                    return state.consumer
-                }
-                resumed?.resume()
-            }
-        } onCancel: {
-            self.state.withLock { state in
-                defer { state.consumer = nil }
-                return state.consumer
-            }?.resume()
-        }
     }
 }

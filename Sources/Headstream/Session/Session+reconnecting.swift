@@ -61,8 +61,7 @@ extension Session {
     }
 
     private func delay(afterLifetime lifetime: UInt64, atLeast least: Duration) -> Duration {
-        var random: UInt64 = 0
-        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
+        let random: UInt64 = self.loop.random()
         let delay = self.backoff.delay(afterLifetime: lifetime, random: random, atLeast: least.nanoseconds)
         return .nanoseconds(Int64(clamping: delay))
     }

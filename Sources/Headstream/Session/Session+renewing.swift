@@ -25,8 +25,7 @@ extension Session {
     /// The connection stands: when its age is reached, another one takes its place.
     func scheduleRenewal() {
         guard let age = self.configuration.maxConnectionAge, self.keepsSubscriptions else { return }
-        var random: UInt64 = 0
-        withUnsafeMutableBytes(of: &random) { self.loop.fillRandom($0) }
+        let random: UInt64 = self.loop.random()
         // Clients that connected together, after a provider's restart say, do not come back together.
         let nanoseconds = max(age, .seconds(1)).nanoseconds
         let earlier = random.multipliedFullWidth(by: nanoseconds / 10).high

@@ -29,24 +29,23 @@ package final class SubscriptionBuffer: Sendable {
         case ended(End)
     }
 
-    private final class SuspendedConsumer: Sendable {
-        let continuation: CheckedContinuation<Void, Never>
-
-        init(_ continuation: CheckedContinuation<Void, Never>) {
-            self.continuation = continuation
-        }
-    }
-
-    private struct Shared: ~Copyable {
+    private struct Shared: AwaitedState, ~Copyable {
         /// Absent while the loop has it.
         var filling: Arena?
-        /// In a box: a continuation's layout is not known here, and would cost each lock operation dear.
-        var waiter: SuspendedConsumer?
+        var consumer: SuspendedConsumer?
         var end: End?
         var isPausing = false
         /// What the consumer took last, and may still have in hand.
         var taken = Depth()
         var highWater = 0
+
+        /// What the loop has in hand is told when it puts it back, and before an end.
+        var isReady: Bool {
+            switch self.filling {
+            case .some(let arena): arena.countAndLost > 0 || self.end != nil
+            case nil: false
+            }
+        }
     }
 
     /// How much waits for the consumer.
@@ -115,26 +114,24 @@ package final class SubscriptionBuffer: Sendable {
     }
 
     /// Puts the filled arena back and returns the consumer that waits for it, to be resumed without the lock.
-    package func publish(_ arena: consuming Arena, isPausing: Bool) -> CheckedContinuation<Void, Never>? {
+    package func publish(_ arena: consuming Arena, isPausing: Bool) -> SuspendedConsumer? {
         let bytes = arena.byteCount
         var arena: Arena? = consume arena
         let consumer: SuspendedConsumer? = self.shared.withLock { shared in
             swap(&arena, &shared.filling)
             shared.highWater = max(shared.highWater, bytes + shared.taken.bytes)
             shared.isPausing = shared.isPausing || isPausing
-            let waiter = shared.waiter
-            shared.waiter = nil
-            return waiter
+            return shared.takeConsumer()
         }
         self.observer?()
-        return consumer?.continuation
+        return consumer
     }
 
     /// Puts a record that is no notification behind what is buffered, whatever the limit: markers are short and few. On
     /// the loop, while it does not hold the arena.
     ///
     /// - Returns: the consumer that waits, to be resumed without the lock.
-    package func append(marker: [UInt8]) -> CheckedContinuation<Void, Never>? {
+    package func append(marker: [UInt8]) -> SuspendedConsumer? {
         var arena = self.takeFilling()
         let capacity = arena.capacity
         // Behind losses that are told last there is no place, and behind a consumer that never comes they must not pile up:
@@ -149,14 +146,11 @@ package final class SubscriptionBuffer: Sendable {
     /// Ends the stream behind what is buffered; the first end counts. From any thread.
     ///
     /// - Returns: the consumer that waits, to be resumed without the lock.
-    package func finish(_ end: End) -> CheckedContinuation<Void, Never>? {
-        let consumer: SuspendedConsumer? = self.shared.withLock { shared in
+    package func finish(_ end: End) -> SuspendedConsumer? {
+        self.shared.withLock { shared in
             if shared.end == nil { shared.end = end }
-            let waiter = shared.waiter
-            shared.waiter = nil
-            return waiter
+            return shared.takeConsumer()
         }
-        return consumer?.continuation
     }
 
     /// Whether the consumer has yet to drain what made the loop stop reading.
@@ -211,28 +205,6 @@ package final class SubscriptionBuffer: Sendable {
     ///
     /// One consumer may wait at a time; a second one makes the first return.
     package func wait() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-                let consumer = SuspendedConsumer(continuation)
-                let resumed: SuspendedConsumer? = self.shared.withLock { shared in
-                    // Asked under the lock: the handler below may have run before, with nobody to resume.
-                    let isReady =
-                        Task.isCancelled || (shared.filling?.countAndLost ?? 0) > 0
-                        || (shared.filling != nil && shared.end != nil)
-                    if isReady { return consumer }
-                    let earlier = shared.waiter
-                    shared.waiter = consumer
-                    return earlier
-                }
-                resumed?.continuation.resume()
-            }
-        } onCancel: {
-            let waiter = self.shared.withLock { shared in
-                let waiter = shared.waiter
-                shared.waiter = nil
-                return waiter
-            }
-            waiter?.continuation.resume()
-        }
+        await self.shared.waitUntilReady()
     }
 }

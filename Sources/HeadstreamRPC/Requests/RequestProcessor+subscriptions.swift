@@ -231,7 +231,7 @@ extension RequestProcessor {
         )
     }
 
-    private mutating func publish(_ slot: SubscriptionTable.Slot) -> CheckedContinuation<Void, Never>? {
+    private mutating func publish(_ slot: SubscriptionTable.Slot) -> SuspendedConsumer? {
         guard slot.pointee.holdsArena else { return nil }
         var arena = Arena()
         swap(&arena, &slot.pointee.arena)

@@ -17,7 +17,7 @@ package struct RequestProcessorActions: ~Copyable {
     package var messages: [Message] = []
     package var resumptions: [Resumption] = []
     /// Consumers that wait, to be resumed: their stream has ended or has new items.
-    package var consumers: [CheckedContinuation<Void, Never>] = []
+    package var consumers: [SuspendedConsumer] = []
     /// Subscriptions that ended by no act of their consumer.
     package var endedSubscriptions: [LocalSubscriptionID] = []
     /// What a diagnostics handler would like to know.

@@ -10,7 +10,7 @@ struct SubscriptionSlot: ~Copyable {
     let serverID: UnsafeRawBufferPointer
     /// What the filling arena may hold, in bytes, for results that go straight into it: 0 where whole messages are
     /// kept and while the arena takes nothing, so that they take the careful way and the usual one has nothing to ask.
-    var resultLimit: Int
+    var resultLimit = 0
     /// The filling arena, while this side has it.
     var arena = Arena()
     var holdsArena = false
@@ -48,7 +48,6 @@ struct SubscriptionSlot: ~Copyable {
         self.methods = methods
         self.buffer = buffer
         self.arenaLimit = buffer.limit / 2
-        self.resultLimit = methods.keepsMessages ? 0 : buffer.limit / 2
         self.serverID = serverID
         self.serverIDIsQuoted = serverIDIsQuoted
         self.hash = hash

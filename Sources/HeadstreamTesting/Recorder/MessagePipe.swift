@@ -164,8 +164,6 @@ final class MessagePipe {
     /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), and a server none.
     private func newMask() -> UInt32? {
         guard self.role == .client else { return nil }
-        var mask: UInt32 = 0
-        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
-        return mask
+        return self.loop.random()
     }
 }

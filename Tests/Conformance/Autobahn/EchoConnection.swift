@@ -173,9 +173,7 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
 
     private func mask() -> UInt32? {
         guard self.role == .client else { return nil }
-        var mask: UInt32 = 0
-        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
-        return mask
+        return self.loop.random()
     }
 
     private func pongsWentOut() {
