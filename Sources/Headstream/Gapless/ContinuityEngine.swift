@@ -32,6 +32,8 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
+    /// When that is.
+    private var deadlineInstant: UInt64?
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -252,12 +254,17 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     private func scheduleDeadline() {
+        let instant = self.machine.nextDeadline
+        // Most facts change nothing of it.
+        guard instant != self.deadlineInstant else { return }
+        self.deadlineInstant = instant
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        guard let instant = self.machine.nextDeadline else { return }
+        guard let instant else { return }
         self.deadline = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
             guard let self else { return }
             self.deadline = nil
+            self.deadlineInstant = nil
             self.handle(.deadlineReached)
         }
     }
