@@ -39,6 +39,11 @@ public enum StreamStart: Hashable, Sendable {
         case .cursor(let cursor): .cursor(cursor)
         }
     }
+
+    /// The cursor that a stream is resumed from.
+    package var cursor: Cursor? {
+        if case .cursor(let cursor) = self { cursor } else { nil }
+    }
 }
 
 /// What a gapless stream is asked for.
@@ -50,10 +55,16 @@ struct GaplessWish: Sendable {
     var finality = Finality.latest
     var audit = 32
     var delivery = LogDelivery.pushed
-    /// Whether the node is asked how far its chain is final.
+    /// Whether the node is asked how far its chain is final: updates tell it, items alone do not.
     var isToldFinality = false
 
     var origin: ConsumerOptions.Origin { self.start.origin }
+
+    func toldFinality(_ isTold: Bool) -> Self {
+        var wish = self
+        wish.isToldFinality = isTold
+        return wish
+    }
 }
 
 extension Eth {

@@ -22,6 +22,8 @@ struct ContinuityRun {
     var swappedPushes = 0
     var failedAnswers = 0
     var nullAnswers = 0
+    /// The node knows neither `safe` nor `finalized`.
+    var nullFinality = false
     /// Whether every push comes.
     var honesty = true
     /// What happened, for a failing seed.
@@ -218,6 +220,7 @@ struct ContinuityRun {
             return .header(nil)
         }
         switch call {
+        case .header(.safe) where self.nullFinality, .header(.finalized) where self.nullFinality: return .header(nil)
         case .header(let tag): return .header(self.chain.block(tag, lag: lag)?.header)
         case .headerByHash(let hash): return .header(self.chain.block(hash, lag: lag)?.header)
         case .logs(let filter):
