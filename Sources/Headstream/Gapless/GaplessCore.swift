@@ -94,7 +94,7 @@ final class GaplessCore {
 
 extension Web3Error {
     /// What the plain sequence throws where it cannot go on.
-    init(_ failure: PlainStreamFailure) {
+    package init(_ failure: PlainStreamFailure) {
         switch failure {
         case .gap(let range, let reason):
             self.init(.gap, "blocks \(range.lowerBound) to \(range.upperBound) are missing: \(reason.text)")
