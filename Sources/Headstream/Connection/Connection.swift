@@ -375,7 +375,7 @@ actor Connection {
 }
 
 extension Endpoint {
-    var isIPC: Bool {
+    package var isIPC: Bool {
         if case .ipc = self.target { true } else { false }
     }
 }
