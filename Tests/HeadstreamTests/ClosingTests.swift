@@ -154,10 +154,11 @@ struct ClosingTests {
 
     @Test("Two hundred connections, ended in every way, leave no socket and no object")
     func noSocketsLeft() async throws {
-        let clientLoop = EventLoop(name: "client", userTimeout: 0)
-        let serverLoop = EventLoop(name: "server", userTimeout: 0)
+        let clientLoop = EventLoop(name: "client")
+        let serverLoop = EventLoop(name: "server")
         let server = try await ScriptedServer(on: serverLoop)
-        let configuration = Configuration.patient(on: clientLoop)
+        var configuration = Configuration()
+        configuration.eventLoop = clientLoop
         let endpoint = await server.endpoint
         for round in 0..<200 {
             weak var connection: Connection?

@@ -41,8 +41,9 @@ struct ReplayTests {
                 try await Self.replay(path, connections, loop, loop.configuration, .webSocket())
             }
         } else {
-            let loop = EventLoop(name: "replay", userTimeout: 0)
-            let configuration = Configuration.patient(on: loop)
+            let loop = EventLoop(name: "replay")
+            var configuration = Configuration()
+            configuration.eventLoop = loop
             var transport = stage == .ipc ? TestNode.Transport.ipc() : .webSocket()
             if stage == .secureWebSocket {
                 let certificate = try Stage.certificate.get()
