@@ -97,7 +97,8 @@ let package = Package(
         .executableTarget(
             name: "HeadstreamConformance",
             dependencies: [
-                "Headstream", "HeadstreamJSON", "HeadstreamSockets", "HeadstreamTesting", "HeadstreamWebSocket",
+                "EthereumTypes", "Headstream", "HeadstreamJSON", "HeadstreamSockets", "HeadstreamTesting",
+                "HeadstreamWebSocket",
             ],
             path: "Tests/Conformance",
             swiftSettings: strict

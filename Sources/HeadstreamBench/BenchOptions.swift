@@ -1,5 +1,5 @@
 /// The command line of the bench clients: `--url URL --mode MODE --count N --kind heads|logs [--subs K] [--consumers C]
-/// [--limit SECONDS] [--executor loop|default]`.
+/// [--limit SECONDS] [--executor loop|default] [--continuity live|gapless]`.
 struct BenchOptions: Sendable {
     enum Mode: String, CaseIterable, Sendable {
         /// Read N notifications.
@@ -33,6 +33,13 @@ struct BenchOptions: Sendable {
         case `default`
     }
 
+    enum Continuity: String, CaseIterable, Sendable {
+        /// What the node pushes.
+        case live
+        /// Logs without a gap, on a node with a chain.
+        case gapless
+    }
+
     var url = ""
     var mode = Mode.burst
     var count = 1000
@@ -43,6 +50,7 @@ struct BenchOptions: Sendable {
     /// Seconds after which it gives up.
     var limit = 60.0
     var executor = Executor.loop
+    var continuity = Continuity.live
 
     struct Invalid: Error {
         var message: String
@@ -51,6 +59,7 @@ struct BenchOptions: Sendable {
     static let usage = """
         usage: HeadstreamBench --url URL [--mode MODE] [--count N] [--kind heads|logs] [--subs K]
                                [--consumers C] [--limit SECONDS] [--executor loop|default]
+                               [--continuity live|gapless]
         modes: \(Mode.allCases.map(\.rawValue).joined(separator: " "))
         """
 
@@ -78,6 +87,7 @@ struct BenchOptions: Sendable {
             case "--subs": self.subs = try number(value, name)
             case "--consumers": self.consumers = try number(value, name)
             case "--executor": self.executor = try choice(value, name)
+            case "--continuity": self.continuity = try choice(value, name)
             case "--opt": break
             case "--limit":
                 guard let seconds = Double(value), seconds > 0 else {

@@ -151,6 +151,13 @@ struct HeadstreamBench {
         case (.slow, .logs), (.slowclose, .logs): try await self.readSlowly(web3.eth.logs().updates, web3, count)
         case (.slow, .heads), (.slowclose, .heads):
             try await self.readSlowly(web3.eth.newHeads().updates, web3, count)
+        case (_, .logs) where self.options.continuity == .gapless:
+            var read = 0
+            for try await _ in web3.eth.logs(LogFilter(), continuity: .gapless()) {
+                read += 1
+                if read == count { break }
+            }
+            self.run.received.add(read, ordering: .relaxed)
         case (_, .logs):
             var read = 0
             for try await _ in web3.eth.logs() {

@@ -1,7 +1,7 @@
 import Glibc
 import HeadstreamSockets
 
-/// The program behind `make autobahn`, `make idle` and some tests: what needs a process of its own, or another program
+/// The program behind `make autobahn`, `make idle`, `make soak`, parts of `make live` and `make bench`, and some tests: what needs a process of its own, or another program
 /// at the other end. It is part of no product.
 @main
 struct Conformance {
@@ -30,8 +30,15 @@ struct Conformance {
         case "idle": try await IdleClient.run(rest)
         case "crowd": try await Crowd.run(rest)
         case "day": try await Day.run()
+        case "soak-nodes": try await SoakNodes.run(rest)
+        case "soak": try await Soak.run(rest)
+        case "live": try await LiveRun.run(rest)
+        case "chain-node": try await ChainBurst.run(rest)
         default:
-            say("usage: HeadstreamConformance autobahn-client|autobahn-server|silent-node|idle|crowd|day …")
+            say(
+                "usage: HeadstreamConformance autobahn-client|autobahn-server|silent-node|idle|crowd|day|soak-nodes|soak|live"
+                    + "|chain-node …"
+            )
             exit(64)
         }
     }

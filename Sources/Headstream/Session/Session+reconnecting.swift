@@ -156,7 +156,8 @@ extension Session {
         case .failure(let error) where error.code == .connectionClosed || error.code == .cancelled:
             // The next connection does it, or nobody wants it any more.
             break
-        case .failure(let error) where kept.refusedFirst != nil:
+        // An answer that did not come is no refusal, unless it goes on so.
+        case .failure(let error) where kept.refusedFirst != nil && (error.code != .timedOut || kept.refusals >= 3):
             self.subscriptions[local] = nil
             kept.refusedFirst?(self.error(error))
         case .failure(let error):

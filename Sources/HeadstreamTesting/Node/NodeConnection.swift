@@ -2,13 +2,15 @@ import HeadstreamRPC
 import HeadstreamSockets
 import HeadstreamWebSocket
 
-/// One client's connection to a ``TestNode``, on the node's loop: framing, handshakes, and a ``ReplayScript`` that says
-/// what the node does.
+/// One client's connection to a ``TestNode``, on the node's loop: framing, handshakes, faults, and a ``NodeScript`` that
+/// says what the node does.
 actor NodeConnection: ChannelDelegate {
     private enum Phase {
         case upgrading(ServerHandshake)
         case open
         case closing
+        /// The node is not heard of any more, and hears nothing.
+        case frozen
         case ended
     }
 
@@ -22,7 +24,7 @@ actor NodeConnection: ChannelDelegate {
     private let channel: any Channel
     private let isIPC: Bool
     private var phase: Phase
-    private var script: ReplayScript
+    private var script: any NodeScript
     private var frames = FrameParser(role: .server, maxMessageSize: NodeConnection.maxMessageSize)
     private var framer = IPCFramer(maxMessageSize: NodeConnection.maxMessageSize)
     private var closing = ClosingHandshake(role: .server)
@@ -31,11 +33,18 @@ actor NodeConnection: ChannelDelegate {
     private var compressed: [UInt8] = []
     private var alarm: DeadlineID?
     private var isPumpQueued = false
+    /// Whether the script has nothing more to send by itself.
+    private(set) var isIdle = true
+    /// A message that the next one overtakes.
+    private var overtaken: [UInt8]?
+    /// Messages that come later, and when.
+    private var late: [[UInt8]] = []
+    private var lateAlarm: DeadlineID?
     private var closeDeadline: DeadlineID?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
-    init(server: NodeServer, channel: any Channel, isIPC: Bool, script: consuming ReplayScript) {
+    init(server: NodeServer, channel: any Channel, isIPC: Bool, script: consuming any NodeScript) {
         self.server = server
         self.loop = server.loop
         self.channel = channel
@@ -66,6 +75,7 @@ actor NodeConnection: ChannelDelegate {
     }
 
     private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        if case .frozen = self.phase { return bytes.count }
         var offset = 0
         if case .upgrading(var handshake) = self.phase {
             switch handshake.received(UnsafeRawBufferPointer(bytes)) {
@@ -136,7 +146,18 @@ actor NodeConnection: ChannelDelegate {
 
     private func answer(_ message: UnsafeRawBufferPointer) {
         guard case .open = self.phase else { return }
-        for answer in self.script.received(Array(message), now: self.loop.now) { self.send(answer) }
+        let message = WireMessage(Array(message))
+        for answer in self.script.received(message, now: self.loop.now) { self.send(answer) }
+        // First the answer, then the count: who waits for the count finds the answer under way.
+        self.server.assumeIsolated { $0.received(message) }
+    }
+
+    /// The chain that the node stands on has changed.
+    func told(_ notifications: [ChainNotification]) {
+        guard case .open = self.phase else { return }
+        self.isIdle = false
+        self.script.told(notifications)
+        self.pump()
     }
 
     /// Plays on, as far as the client takes it.
@@ -146,15 +167,14 @@ actor NodeConnection: ChannelDelegate {
             self.alarm = nil
         }
         while case .open = self.phase {
+            guard self.late.isEmpty else { return }
             guard self.channel.queuedBytes < Self.highWater else { return self.pumpNextTurn() }
             switch self.script.nextAction(now: self.loop.now) {
             case .send(let message):
                 self.send(message)
             case .close(let code, let reason):
                 self.close(code: code, reason: reason)
-            case .drop, .error:
-                self.channel.close()
-                self.end()
+            case .drop, .error: self.drop()
             case .wait(let instant):
                 self.alarm = self.loop.schedule(at: instant) { [weak self] in
                     self?.assumeIsolated { connection in
@@ -164,6 +184,8 @@ actor NodeConnection: ChannelDelegate {
                 }
                 return
             case .idle:
+                self.isIdle = true
+                self.server.assumeIsolated { $0.connectionIsIdle() }
                 return
             case .finished:
                 if self.server.endsStreams {
@@ -187,11 +209,102 @@ actor NodeConnection: ChannelDelegate {
         }
     }
 
+    // MARK: Faults
+
+    /// Sends a message, unless something goes wrong with it.
     private func send(_ message: [UInt8]) {
+        guard case .open = self.phase else { return }
+        guard let fault = self.server.assumeIsolated({ $0.faultForMessage() }) else { return self.pass(message) }
+        switch fault {
+        case .drop: break
+        case .duplicate:
+            self.pass(message)
+            self.pass(message)
+        case .reorder:
+            if self.overtaken == nil { self.overtaken = message } else { self.pass(message) }
+        case .delay(let limit):
+            self.delay(by: self.server.assumeIsolated { $0.drawDelay(upTo: limit) })
+            self.pass(message)
+        case .tear:
+            self.tear(message)
+        case .cut, .freeze: self.inflict(fault)
+        case .strayError, .endSubscriptions, .forgetSubscriptions, .refuse:
+            self.pass(message)
+            self.inflict(fault)
+        }
+    }
+
+    /// Something goes wrong now, with no message.
+    func inflict(_ fault: Fault) {
+        guard case .open = self.phase else { return }
+        switch fault {
+        case .cut: self.breakOff()
+        case .freeze:
+            self.phase = .frozen
+            self.script.closed()
+        case .strayError:
+            self.pass(Array(#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}"#.utf8))
+        case .endSubscriptions:
+            for notice in self.script.endSubscriptions() { self.pass(notice) }
+        case .forgetSubscriptions: _ = self.script.endSubscriptions()
+        case .tear, .delay, .drop, .duplicate, .reorder, .refuse: break
+        }
+    }
+
+    /// A message takes its place behind those that come later, and in front of the one that it overtakes.
+    private func pass(_ message: [UInt8]) {
+        guard case .open = self.phase else { return }
+        for message in [message, self.overtaken] {
+            guard let message else { continue }
+            if self.late.isEmpty, self.lateAlarm == nil { self.write(message) } else { self.late.append(message) }
+        }
+        self.overtaken = nil
+    }
+
+    private func delay(by delay: Duration) {
+        guard self.lateAlarm == nil else { return }
+        self.lateAlarm = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
+            self?.assumeIsolated { connection in
+                connection.lateAlarm = nil
+                let late = connection.late
+                connection.late = []
+                guard case .open = connection.phase else { return }
+                for message in late { connection.write(message) }
+                connection.pump()
+            }
+        }
+    }
+
+    /// The connection ends within the message.
+    private func tear(_ message: [UInt8]) {
+        message.withUnsafeBytes { self.frame(.text, $0) }
+        let length = self.outbound.count
+        let count = self.server.assumeIsolated { $0.tearing(length) }
+        self.outbound.withUnsafeBytes { self.channel.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        self.breakOff()
+    }
+
+    /// The stream ends behind what was written, without a closing handshake.
+    private func breakOff() {
+        self.phase = .closing
+        self.script.closed()
+        self.channel.finishWriting()
+        self.closeSoon()
+    }
+
+    // MARK: Writing
+
+    private func write(_ message: [UInt8]) {
         message.withUnsafeBytes { self.write(.text, $0) }
     }
 
     private func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        self.frame(opcode, payload)
+        self.outbound.withUnsafeBytes { self.channel.write($0) }
+    }
+
+    /// Makes `outbound` what a message is on the wire.
+    private func frame(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
         self.outbound.removeAll(keepingCapacity: true)
         if self.isIPC {
             self.outbound.append(contentsOf: payload)
@@ -205,10 +318,15 @@ actor NodeConnection: ChannelDelegate {
                 FrameWriter.append(opcode, payload: payload, mask: nil, to: &self.outbound)
             }
         }
-        self.outbound.withUnsafeBytes { self.channel.write($0) }
     }
 
     // MARK: Ends
+
+    /// The connection vanishes.
+    func drop() {
+        self.channel.close()
+        self.end()
+    }
 
     /// The node closes, in order.
     func close(code: UInt16, reason: String) {
@@ -222,6 +340,11 @@ actor NodeConnection: ChannelDelegate {
         } else {
             self.follow(self.closing.close(code: code, reason: reason))
         }
+        self.closeSoon()
+    }
+
+    /// A client that does not end its side is left.
+    private func closeSoon() {
         self.closeDeadline = self.loop.schedule(at: self.loop.now.advanced(by: .seconds(5))) { [weak self] in
             self?.assumeIsolated { connection in
                 connection.channel.close()
@@ -254,7 +377,7 @@ actor NodeConnection: ChannelDelegate {
     private func end() {
         if case .ended = self.phase { return }
         self.phase = .ended
-        for deadline in [self.alarm, self.closeDeadline] {
+        for deadline in [self.alarm, self.closeDeadline, self.lateAlarm] {
             if let deadline { self.loop.cancel(deadline) }
         }
         self.channel.close()

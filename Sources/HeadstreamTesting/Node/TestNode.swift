@@ -1,17 +1,34 @@
 public import Headstream
+import HeadstreamLocks
 package import HeadstreamSockets
 
-/// A node for tests: it listens on loopback and plays the node's side of a recording.
+/// A node for tests: it listens on loopback and plays the node's side of a recording, or speaks for a chain that the test
+/// makes.
 ///
 /// ```swift
 /// let node = try await TestNode(replaying: Transcript(contentsOf: "Fixtures/mainnet.io"))
 /// let web3 = try await Web3.connect(to: node.endpoint)
 /// ```
 ///
-/// A client's requests are matched by method and parameters, recorded subscription ids are mapped to the ones handed
-/// out, and notifications follow their subscription; see ``ReplayOptions``. A client that connects again goes on in the
-/// recording where it was; clients at the same time get a replay each. Let go of without ``close()``, it goes on until
-/// its clients have gone.
+/// **A recording.** A client's requests are matched by method and parameters, recorded subscription ids are mapped to the
+/// ones handed out, and notifications follow their subscription; see ``ReplayOptions``. A client that connects again goes
+/// on in the recording where it was; clients at the same time get a replay each.
+///
+/// **A chain.** Subscriptions to `newHeads` and `logs`, `eth_getBlockByNumber`, `eth_getBlockByHash`, `eth_getLogs`,
+/// `eth_blockNumber` and `eth_chainId` are answered from a ``SimulatedChain``, with its quirks, and what the test does to
+/// the chain is pushed:
+///
+/// ```swift
+/// let node = try await TestNode(chain: SimulatedChain(seed: 1))
+/// let web3 = try await Web3.connect(to: node.endpoint)
+/// var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(1)).makeAsyncIterator()
+/// await node.change { chain in for _ in 0..<3 { chain.mine() } }
+/// await node.inflict(.cut)
+/// await node.change { $0.reorganise(depth: 2, events: [[], [], []]) }
+/// ```
+///
+/// Whatever it serves, ``Faults`` may come between it and its clients. Let go of without ``close()``, it goes on until its
+/// clients have gone.
 public final class TestNode: Sendable {
     /// What the node listens on.
     public enum Transport: Sendable, Hashable {
@@ -30,15 +47,17 @@ public final class TestNode: Sendable {
     public let trustRoots: TLSConfiguration.TrustRoots?
     private let server: NodeServer
 
-    /// Begins to listen.
+    /// Begins to listen, to replay a recording.
     ///
     /// - Throws: `.cannotConnect` where it cannot.
     public convenience init(
         replaying transcript: Transcript,
         options: ReplayOptions = ReplayOptions(),
+        faults: Faults = Faults(),
         on transport: Transport = .webSocket()
     ) async throws(Web3Error) {
-        try await self.init(replaying: transcript, options: options, on: transport, loop: EventLoop.shared)
+        let server = NodeServer(transcript, options, faults, loop: EventLoop.shared)
+        try await self.init(server, on: transport)
     }
 
     /// The same on a simulated loop: no socket, and the loop's order and clock. Connect with its
@@ -46,21 +65,51 @@ public final class TestNode: Sendable {
     public convenience init(
         replaying transcript: Transcript,
         options: ReplayOptions = ReplayOptions(),
+        faults: Faults = Faults(),
         on transport: Transport = .webSocket(),
         loop: SimulatedLoop
     ) async throws(Web3Error) {
-        try await self.init(replaying: transcript, options: options, on: transport, loop: loop as any Loop)
+        let server = NodeServer(transcript, options, faults, loop: loop)
+        try await self.init(server, on: transport)
+    }
+
+    /// Begins to listen, to speak for a chain.
+    ///
+    /// - Throws: `.cannotConnect` where it cannot.
+    public convenience init(
+        chain: SimulatedChain,
+        faults: Faults = Faults(),
+        on transport: Transport = .webSocket()
+    ) async throws(Web3Error) {
+        let server = NodeServer(nil, chain: chain, faults, loop: EventLoop.shared)
+        try await self.init(server, on: transport)
+    }
+
+    /// The same on a simulated loop: no socket, and the loop's order and clock. Connect with its
+    /// ``SimulatedLoop/configuration``.
+    public convenience init(
+        chain: SimulatedChain,
+        faults: Faults = Faults(),
+        on transport: Transport = .webSocket(),
+        loop: SimulatedLoop
+    ) async throws(Web3Error) {
+        try await self.init(NodeServer(nil, chain: chain, faults, loop: loop), on: transport)
     }
 
     /// - Parameter endsStreams: whether a client's subscriptions are told to be over at the recording's end.
-    package init(
+    package convenience init(
         replaying transcript: Transcript,
         options: ReplayOptions,
         on transport: Transport,
         loop: any Loop,
         endsStreams: Bool = false
     ) async throws(Web3Error) {
-        self.server = NodeServer(transcript, options, loop: loop, endsStreams: endsStreams)
+        let server = NodeServer(transcript, options, Faults(), loop: loop, endsStreams: endsStreams)
+        try await self.init(server, on: transport)
+    }
+
+    private init(_ server: NodeServer, on transport: Transport) async throws(Web3Error) {
+        self.server = server
         let transport = try transport.withCertificate()
         self.trustRoots = transport.trustRoots
         do throws(SocketError) {
@@ -68,8 +117,12 @@ public final class TestNode: Sendable {
             let address = try await self.server.listen(on: transport.address(named: "test"), tls: tls)
             self.endpoint = try transport.endpoint(at: address)
         } catch {
-            throw Web3Error(.cannotConnect, "the test node cannot listen: \(error.message)")
+            throw Self.cannotListen(error)
         }
+    }
+
+    private static func cannotListen(_ error: SocketError) -> Web3Error {
+        Web3Error(.cannotConnect, "the test node cannot listen: \(error.message)")
     }
 
     deinit {
@@ -77,12 +130,81 @@ public final class TestNode: Sendable {
         server.loop.execute { server.assumeIsolated { $0.abandoned() } }
     }
 
+    // MARK: The chain
+
+    /// The chain as it stands. A node that replays a recording has one too, of one block, of which its clients do not hear.
+    public var chain: SimulatedChain { self.server.served.state.withLock { $0.chain } }
+
+    /// Changes the chain, by as many calls of its methods as you like, and pushes to the clients what a node would. Where
+    /// there is no client, nobody hears of it.
+    @discardableResult
+    public func change<Value: Sendable>(
+        _ body: @Sendable (inout SimulatedChain) throws -> Value
+    ) async rethrows -> Value {
+        try await self.server.change(body)
+    }
+
+    /// Changes the chain again and again, on the node's clock, until the task is cancelled: blocks that come every second.
+    public func change(
+        every interval: Duration,
+        _ body: @Sendable (inout SimulatedChain) -> Void
+    ) async throws(CancellationError) {
+        let loop = self.server.loop
+        while true {
+            try await loop.sleep(until: loop.now.advanced(by: interval))
+            await self.change(body)
+        }
+    }
+
+    /// Returns when everything that was to be pushed is with the clients' sockets.
+    package func drained() async {
+        await self.server.drained()
+    }
+
+    // MARK: Faults
+
+    /// Something goes wrong: now, on every connection, where it is ``Fault/cut``, ``Fault/freeze``, ``Fault/strayError``
+    /// or the end of subscriptions; else with the next message, or the next connection.
+    public func inflict(_ fault: Fault) async {
+        await self.server.inflict(fault)
+    }
+
+    /// From now on this goes wrong, and nothing else.
+    public func use(_ faults: Faults) async {
+        await self.server.replaceFaults(faults)
+    }
+
+    /// Stops listening and cuts the connections, as a node's process that is killed. The chain stays.
+    public func stop() async {
+        await self.server.stop()
+    }
+
+    /// Listens again where it did before ``stop()``.
+    ///
+    /// - Throws: `.cannotConnect` where it cannot.
+    public func start() async throws(Web3Error) {
+        do throws(SocketError) { try await self.server.listenAgain() } catch { throw Self.cannotListen(error) }
+    }
+
+    // MARK: What clients did
+
+    /// How many requests clients have made, by method, on all connections.
+    public var requests: [String: Int] {
+        get async { await self.server.requests }
+    }
+
+    /// Returns when clients have made so many requests of a method, from the node's start, or the task is cancelled.
+    public func asked(for method: String, times: Int = 1) async {
+        await self.server.asked(method, times)
+    }
+
     /// Returns when the recording was played to its end by a client.
     public func finished() async {
         await self.server.finished()
     }
 
-    /// What clients asked for and the recording does not hold, at most a hundred; of connections that have ended.
+    /// What clients asked for and the recording does not hold, or the chain does not serve, at most a hundred; of
+    /// connections that have ended.
     public var problems: [String] {
         get async { await self.server.problems }
     }

@@ -135,9 +135,14 @@ package struct ReplayScript: Sendable {
     /// The client sent a message. Returns what goes out in answer, before anything else: mostly one message, none for
     /// a request without an id or one whose answer was never recorded.
     package mutating func received(_ message: [UInt8], now: LoopInstant) -> [[UInt8]] {
+        self.received(WireMessage(message), now: now)
+    }
+
+    /// The same for a message that was looked at.
+    mutating func received(_ message: WireMessage, now: LoopInstant) -> [[UInt8]] {
         self.lastActivity = now
         self.wasAsked = true
-        return self.answers(to: WireMessage(message))
+        return self.answers(to: message)
     }
 
     /// What to do now. Ask again after each message sent, after each fact, and when the time of a

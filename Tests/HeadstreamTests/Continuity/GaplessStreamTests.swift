@@ -24,16 +24,17 @@ struct GaplessStreamTests {
     static func play(
         seed: UInt64,
         quirks: SimulatedQuirks = SimulatedQuirks(),
-        _ body: @escaping @Sendable (Web3, ChainServer, SimulatedLoop) async throws -> Void
+        _ body: @escaping @Sendable (Web3, TestNode, SimulatedLoop) async throws -> Void
     ) async throws {
         try await SimulatedLoop.run(seed: seed) { loop in
             var configuration = loop.configuration
             configuration.reconnect = ReconnectPolicy(base: .milliseconds(100), cap: .seconds(2))
-            let node = try await ChainServer(on: loop, seed: seed, quirks: quirks)
-            let web3 = try await Web3.connect(to: await node.server.endpoint, configuration: configuration)
+            let chain = SimulatedChain(seed: seed, quirks: quirks, number: 100)
+            let node = try await TestNode(chain: chain, loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: configuration)
             try await body(web3, node, loop)
             await web3.close()
-            await node.server.close()
+            await node.close()
         }
     }
 
@@ -51,7 +52,7 @@ struct GaplessStreamTests {
             }
             try await take(to: 103)
             for round in 1...3 {
-                await node.cut()
+                await node.inflict(.cut)
                 await node.change { chain in for _ in 0..<5 { chain.mine() } }
                 try await take(to: 103 + UInt64(round) * 5)
             }
@@ -100,7 +101,7 @@ struct GaplessStreamTests {
                             }
                             chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
                         }
-                    default: await node.cut()
+                    default: await node.inflict(.cut)
                     }
                     try await loop.sleep(for: .milliseconds(200 * random.below(10)))
                 }
@@ -197,9 +198,9 @@ struct GaplessStreamTests {
                 await node.change { $0.mine() }
                 let (first, second) = (try await one.next(), try await two.next())
                 #expect(first?.number == 101 && second?.number == 101)
-                #expect(await node.server.log.count(of: "eth_subscribe") == 1)
+                #expect(await node.requests["eth_subscribe"] == 1)
             }
-            await node.server.until { $0.count(of: "eth_unsubscribe") == 1 }
+            await node.asked(for: "eth_unsubscribe")
         }
     }
 
@@ -226,7 +227,7 @@ struct GaplessStreamTests {
             await node.change { $0.mine() }
             let first = try await heads.next()
             #expect(first?.number == 101)
-            await node.endSubscriptions()
+            await node.inflict(.endSubscriptions)
             for _ in 0..<3 { await node.change { $0.mine() } }
             for number: UInt64 in 102...104 {
                 let head = try await heads.next()

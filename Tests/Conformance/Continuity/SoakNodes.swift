@@ -1,0 +1,94 @@
+import Headstream
+import HeadstreamSockets
+import HeadstreamTesting
+
+/// Nodes of one simulated chain, with which something goes wrong every second on average, in a process of their own:
+/// `soak-nodes SECONDS SEED`. Prints their ports, and goes on without faults after that time, until it is killed.
+///
+/// A block comes ten times a second, one in ten changes is a reorganisation, of up to five blocks. Connections are cut,
+/// broken off within a frame, fall silent; subscriptions end; answers are late, doubled, lost; and now and then one node is
+/// killed, each in its turn, and started again.
+enum SoakNodes {
+    static let count = 3
+
+    static func run(_ arguments: [String]) async throws {
+        guard arguments.count == 2, let seconds = Int(arguments[0]), let seed = UInt64(arguments[1]) else {
+            throw Failed("usage: soak-nodes SECONDS SEED")
+        }
+        var quirks = SimulatedQuirks()
+        quirks.skippedHeads = 5
+        quirks.omittedLogs = 2
+        quirks.doubledRemovedLogs = true
+        quirks.unindexedBlocks = 1
+        var nodes: [TestNode] = []
+        for index in 0..<Self.count {
+            let faults = Faults(
+                seed: seed &+ UInt64(index),
+                [.delay(upTo: .milliseconds(300)): 1, .drop: 0.5, .duplicate: 1, .reorder: 0.5, .strayError: 0.5]
+            )
+            // The same calls make the same chain of each.
+            nodes.append(
+                try await TestNode(chain: SimulatedChain(seed: seed, quirks: quirks, number: 1), faults: faults)
+            )
+        }
+        say("endpoints " + nodes.map(\.endpoint.description).joined(separator: " "))
+        let all = nodes
+        let loop = EventLoop.shared
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while true {
+                    for node in all { await node.change(Self.step) }
+                    try await loop.sleep(for: .milliseconds(100))
+                }
+            }
+            group.addTask { try await Self.disturb(all, seed) }
+            try await loop.sleep(for: .seconds(seconds))
+            group.cancelAll()
+        }
+        for node in nodes {
+            await node.use(Faults())
+            // It may be the one that was killed last.
+            try await node.start()
+        }
+        say("quiet")
+        while true {
+            for node in nodes { await node.change { $0.mine($0.randomEvents(2)) } }
+            try await loop.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private static let step: @Sendable (inout SimulatedChain) -> Void = { chain in
+        // The chain's own generator decides, so all nodes' chains do the same.
+        let dice = chain.randomEvents(1).first?.data.first ?? 0
+        guard dice % 10 == 0, chain.head.number > 20 else {
+            chain.mine(chain.randomEvents(Int(dice % 6)))
+            return
+        }
+        let depth = 1 + Int(dice / 10) % 5
+        chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(2) })
+    }
+
+    private static func disturb(_ nodes: [TestNode], _ seed: UInt64) async throws {
+        let loop = EventLoop.shared
+        var random = SeededGenerator(seed: seed)
+        var turn = 0
+        while true {
+            try await loop.sleep(for: .milliseconds(random.below(2000)))
+            let fault: Fault
+            switch random.below(100) {
+            case 0..<60: fault = .cut
+            case 60..<78: fault = .tear
+            case 78..<84: fault = .freeze
+            case 84..<92: fault = .endSubscriptions
+            default:
+                let node = nodes[turn % nodes.count]
+                turn += 1
+                await node.stop()
+                try await loop.sleep(for: .milliseconds(300 + random.below(1500)))
+                try await node.start()
+                continue
+            }
+            for node in nodes { await node.inflict(fault) }
+        }
+    }
+}
