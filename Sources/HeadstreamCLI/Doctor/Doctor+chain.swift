@@ -110,7 +110,7 @@ extension Doctor {
                 return
             }
         }
-        let text = "\(TableText.grouped(most)) blocks at once, and no limit met"
+        let text = "\(TableText.grouped(most)) block\(most == 1 ? "" : "s") at once, and no limit met"
         chart.note(.getLogsRange, .good, text, ["accepted": .number(JSONNumber(most)), "refused": .null])
     }
 

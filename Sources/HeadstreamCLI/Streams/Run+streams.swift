@@ -59,8 +59,11 @@ extension Run {
             item.write(to: &writer)
             JSONLine.append(writer.bytes, to: &lines)
         }
+        // A head is followed by its cursor, which is waited for; what comes behind a log may be long in coming.
+        let endsWithCursor = gapless.file != nil && Item.self == BlockHeader.self
         updates: for try await update in updates {
             let event = update.event
+            if listing.isFull, case .item = event { break updates }
             if tellsUpdates, case .item(let item) = event {
                 await listing.print(item)
             } else if !tellsUpdates {
@@ -74,7 +77,10 @@ extension Run {
             case .progress(let cursor):
                 if let file = gapless.file { self.terminal.keep { file.write(cursor) } }
             }
-            if listing.isFull { break updates }
+            if listing.isFull {
+                guard endsWithCursor else { break updates }
+                if case .progress = event { break updates }
+            }
             if !self.terminal.isReady { await self.terminal.ready() }
         }
         try listing.end()

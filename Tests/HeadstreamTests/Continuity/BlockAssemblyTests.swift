@@ -119,7 +119,7 @@ struct BlockAssemblyTests {
                             }
                             chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
                         }
-                    default: await node.cut()
+                    default: await node.inflict(.cut)
                     }
                     try await loop.sleep(for: .milliseconds(200 * random.below(10)))
                 }
