@@ -68,7 +68,9 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
                     if let resumed, to.number < resumed.number {
                         throw Web3Error(PlainStreamFailure.cursorOrphaned(to))
                     }
-                case .block, .caughtUp, .finalized, .progress, .disconnected, .reconnected: continue
+                case .unverified(let block, .unverifiable):
+                    throw Web3Error(PlainStreamFailure.unverifiable(block))
+                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected: continue
                 }
             }
             return nil
@@ -146,6 +148,7 @@ package struct BlockAssembly<Item: Sendable>: Sendable {
         case .caughtUp: return .caughtUp
         case .finalized(let block): return .finalized(block)
         case .progress(let cursor): return .progress(cursor)
+        case .unverified(let block, let failure): return .unverified(block, failure)
         case .disconnected(let error): return .disconnected(error)
         case .reconnected: return .reconnected
         }

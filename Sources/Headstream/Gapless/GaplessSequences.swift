@@ -133,6 +133,8 @@ public enum GaplessUpdate<Item: Sendable>: Sendable {
     case finalized(BlockRef)
     /// The place to resume from has moved: keep it with what was made of the items before.
     case progress(Cursor)
+    /// Something that the node said of this block did not stand up to ``Verification``. What is wrong is not used.
+    case unverified(BlockRef, VerificationFailure)
     /// The connection is lost; what is missed meanwhile is fetched.
     case disconnected(Web3Error)
     /// It stands again.
@@ -184,6 +186,7 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
             case .caughtUp: .caughtUp
             case .finalized(let block): .finalized(block)
             case .progress(let cursor): .progress(cursor)
+            case .unverified(let block, let failure): .unverified(block, failure)
             case .failed(let failure): throw Web3Error(failure)
             }
         }

@@ -8,7 +8,7 @@ enum ContinuityOptions {
         .int(1...),
         help: """
             Miss nothing: reconnect, fetch what was missed, at most so many blocks at once, follow reorganisations. With \
-            --confirmations, --finality, --resume and --from it is 1024 if not given.
+            --confirmations, --finality, --resume, --from and --verify it is 1024 if not given.
             """
     )
     static let live = Flag("live", help: "Print what the node pushes and end when the connection does, as by default.")
@@ -39,16 +39,25 @@ enum ContinuityOptions {
         .blockNumber,
         help: "Begin with this block, which may be in the past; with --resume only while FILE is not there."
     )
+    static let verify = Option(
+        "verify",
+        "WHAT",
+        ValueType<Verification>.choice([("headers", .headers), ("logs", .logs)]),
+        help: """
+            Check that headers give their hashes and hold the logs in their blooms (headers), and that all logs of a block \
+            make up its bloom (logs).
+            """
+    )
     static let updates = Flag(
         "updates",
         help: """
             Print what happens between the items too, with --json as objects with the key update: rollback, gap, \
-            caughtUp, finalized, lagged, disconnected, reconnected, refused. A gap or rollback then ends nothing.
+            caughtUp, finalized, unverified, lagged, disconnected, reconnected, refused. A gap or rollback then ends nothing.
             """
     )
 
     static let all: [any OptionDeclaration] = [
-        gapless, live, confirmations, finality, resume, from, updates,
+        gapless, live, confirmations, finality, resume, from, verify, updates,
     ]
 
     static let discussion = """
@@ -64,6 +73,7 @@ struct Following: Sendable {
         var continuity = Continuity.gapless()
         var start = StreamStart.latest
         var finality = Finality.latest
+        var verify = Verification.off
         /// Where the cursor is kept.
         var file: CursorFile?
     }
@@ -84,7 +94,7 @@ struct Following: Sendable {
             UsageError(command: "headstream \(command)", message: message)
         }
         let given: [any OptionDeclaration] = [
-            Options.gapless, Options.confirmations, Options.finality, Options.resume, Options.from,
+            Options.gapless, Options.confirmations, Options.finality, Options.resume, Options.from, Options.verify,
         ].filter { arguments.has("--" + $0.name) }
         guard let first = given.first else { return }
         if arguments[Options.live] {
@@ -99,6 +109,7 @@ struct Following: Sendable {
         if let limit = arguments[Options.gapless] {
             gapless.continuity = .gapless(limit: Continuity.Limit(blocks: UInt64(clamping: limit)))
         }
+        gapless.verify = arguments[Options.verify] ?? .off
         if let number = arguments[Options.from] { gapless.start = .block(number) }
         switch (arguments[Options.confirmations], arguments[Options.finality]) {
         case (nil, nil): break

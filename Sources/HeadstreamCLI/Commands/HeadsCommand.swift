@@ -27,7 +27,8 @@ enum HeadsCommand {
             let heads = web3.eth.newHeads(
                 continuity: gapless.continuity,
                 from: gapless.start,
-                finality: gapless.finality
+                finality: gapless.finality,
+                verify: gapless.verify
             )
             var plain = PlainHeads(resumedFrom: gapless.start.cursor)
             try await run.listGapless(

@@ -49,7 +49,8 @@ enum LogsCommand {
                 filter,
                 continuity: gapless.continuity,
                 from: gapless.start,
-                finality: gapless.finality
+                finality: gapless.finality,
+                verify: gapless.verify
             )
             var plain = PlainLogs(resumedFrom: gapless.start.cursor)
             try await run.listGapless(

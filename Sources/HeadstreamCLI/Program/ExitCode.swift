@@ -44,7 +44,7 @@ enum ExitCode {
         case .rpcError: Self.refused
         case .rateLimited, .quotaExhausted, .timedOut, .tooManyRequests, .sendBufferFull, .consumerTooSlow:
             Self.tryLater
-        case .malformedResponse, .missingFromBatch: Self.badData
+        case .malformedResponse, .missingFromBatch, .unverifiable: Self.badData
         case .protocolViolation: Self.brokenProtocol
         case .gap, .cursorOrphaned, .finalityViolated: Self.gap
         default: Self.refused

@@ -21,6 +21,7 @@ enum StreamNotice: Sendable {
     case gap(ClosedRange<UInt64>, GapReason)
     case caughtUp
     case finalized(BlockRef)
+    case unverified(BlockRef, VerificationFailure)
 }
 
 /// An update of any kind of stream.
@@ -52,6 +53,7 @@ extension GaplessUpdate: StreamUpdate {
         case .caughtUp: .notice(.caughtUp)
         case .finalized(let block): .notice(.finalized(block))
         case .progress(let cursor): .progress(cursor)
+        case .unverified(let block, let failure): .notice(.unverified(block, failure))
         case .disconnected(let error): .notice(.disconnected(error))
         case .reconnected: .notice(.reconnected)
         }
@@ -69,6 +71,7 @@ extension StreamEvent {
         case .notice(.gap(let range, let reason)): .gap(range, reason)
         case .notice(.caughtUp): .caughtUp
         case .notice(.finalized(let block)): .finalized(block)
+        case .notice(.unverified(let block, let failure)): .unverified(block, failure)
         case .notice: nil
         }
     }
@@ -100,6 +103,8 @@ extension StreamNotice {
             ]
         case .caughtUp: return ["update": "caughtUp"]
         case .finalized(let block): return ["update": "finalized", "block": Self.value(block)]
+        case .unverified(let block, let failure):
+            return ["update": "unverified", "block": Self.value(block), "failure": .string("\(failure)")]
         }
     }
 
@@ -126,6 +131,10 @@ extension StreamNotice {
         case .gap(let range, let reason): return "gap: \(Self.named(range)) missing (\(reason))"
         case .caughtUp: return "caught up"
         case .finalized(let block): return "finalized \(block)"
+        case .unverified(let block, .header): return "the header of block \(block) does not give its hash; not used"
+        case .unverified(let block, .logs): return "logs of block \(block) are not those of its bloom; not used"
+        case .unverified(let block, .unverifiable):
+            return "block \(block) follows another rule than Ethereum's: this chain cannot be verified"
         }
     }
 
