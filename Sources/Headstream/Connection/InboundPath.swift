@@ -47,6 +47,9 @@ struct InboundPath: ~Copyable {
         switch self.framing {
         case .webSocket:
             while true {
+                while let message = self.frames.nextPlainText(in: bytes, at: &offset) {
+                    self.processor.received(message, now: now, actions: &actions)
+                }
                 switch self.frames.next(in: bytes, at: &offset) {
                 case .message(let message, _):
                     // Text or binary: some servers send JSON in binary frames.

@@ -30,10 +30,20 @@ public struct HeadSequence: AsyncSequence, Sendable {
         let core: StreamCore<BlockHeader.Decoder>
 
         /// The next head; nil at the end, or when the task is cancelled.
+        @inlinable
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> BlockHeader?
         {
-            try await self.core.nextItem()
+            if let head = self.headInHand() { return head }
+            return try await self.refilledHead()
+        }
+
+        @usableFromInline
+        func headInHand() -> BlockHeader? { self.core.itemInHand() }
+
+        @usableFromInline
+        nonisolated(nonsending) func refilledHead() async throws(Web3Error) -> BlockHeader? {
+            try await self.core.refilledItem()
         }
     }
 

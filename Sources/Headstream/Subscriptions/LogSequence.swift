@@ -30,10 +30,20 @@ public struct LogSequence: AsyncSequence, Sendable {
         let core: StreamCore<Log.Decoder>
 
         /// The next log; nil at the end, or when the task is cancelled.
+        @inlinable
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> Log?
         {
-            try await self.core.nextItem()
+            if let log = self.logInHand() { return log }
+            return try await self.refilledLog()
+        }
+
+        @usableFromInline
+        func logInHand() -> Log? { self.core.itemInHand() }
+
+        @usableFromInline
+        nonisolated(nonsending) func refilledLog() async throws(Web3Error) -> Log? {
+            try await self.core.refilledItem()
         }
     }
 

@@ -15,13 +15,15 @@ final class StreamCore<Decoder: NotificationDecoder> {
     }
 
     private var state: State
-    private var reader: SubscriptionReader
-    private var decoder: Decoder
+    // What each item goes through is not checked for overlapping accesses at run time: one task has it at a time, and no
+    // access lasts beyond a call.
+    @exclusivity(unchecked) private var reader: SubscriptionReader
+    @exclusivity(unchecked) private var decoder: Decoder
     private var isSuspended = false
-    /// The item behind the batch that was given last, which could not be read.
+    /// The item behind what was given last, which could not be read: told next.
     private var unreadable: Web3Error?
     /// Items that may still be taken before the clock is looked at; see ``giveTurn(_:)``.
-    private var credit = 0
+    @exclusivity(unchecked) private var credit = 0
     private var batchBegan: UInt64 = 0
 
     /// Looked at the clock every so many items.
@@ -53,21 +55,34 @@ final class StreamCore<Decoder: NotificationDecoder> {
     // MARK: Items
 
     /// The next item. Losses are passed over; an item that cannot be read is thrown, and the stream goes on behind it.
-    @inline(__always)
     func nextItem() async throws(Web3Error) -> Decoder.Element? {
-        if self.credit > 0, let record = self.reader.next() {
-            self.credit &-= 1
-            do throws(ValueError) {
-                return try self.decoder.decode(record)
-            } catch {
-                try self.passOver(record, error)
-            }
-        }
+        if let item = self.itemInHand() { return item }
         return try await self.refilledItem()
     }
 
+    /// The next item where it is there and can be read; nil asks for ``refilledItem()``.
+    ///
+    /// Apart, and not `async`, so that the iterators' `next()` can be inlined where they are used: then a loop over what is
+    /// there makes no asynchronous call.
+    @inline(__always)
+    func itemInHand() -> Decoder.Element? {
+        guard self.credit > 0, let record = self.reader.next() else { return nil }
+        self.credit &-= 1
+        do throws(ValueError) {
+            return try self.decoder.decode(record)
+        } catch {
+            self.setAside(record, error)
+            return nil
+        }
+    }
+
+    /// The next item, waited for where none is there.
     @inline(never)
-    private func refilledItem() async throws(Web3Error) -> Decoder.Element? {
+    func refilledItem() async throws(Web3Error) -> Decoder.Element? {
+        if let error = self.unreadable {
+            self.unreadable = nil
+            throw error
+        }
         while true {
             if self.credit <= 0 || !self.reader.hasMore {
                 guard try await self.prepare() else { return nil }
@@ -81,6 +96,11 @@ final class StreamCore<Decoder: NotificationDecoder> {
                 try self.passOver(record, error)
             }
         }
+    }
+
+    @inline(never)
+    private func setAside(_ record: UnsafeRawBufferPointer, _ error: ValueError) {
+        do throws(Web3Error) { try self.passOver(record, error) } catch { self.unreadable = error }
     }
 
     /// What could not be read is thrown, and so is a lost connection; other markers are for those who want updates.
@@ -153,12 +173,8 @@ final class StreamCore<Decoder: NotificationDecoder> {
                 do throws(ValueError) {
                     items.append(try self.decoder.decode(record))
                 } catch {
-                    do throws(Web3Error) {
-                        try self.passOver(record, error)
-                    } catch {
-                        self.unreadable = error
-                        return
-                    }
+                    self.setAside(record, error)
+                    if self.unreadable != nil { return }
                 }
             }
         } while items.count < limit && self.refillAtOnce()

@@ -14,8 +14,11 @@ struct NotificationShape {
     /// own must not cost a lesson each time.
     private static let patience = 16
 
+    /// For comparisons by wide loads past the text's end, as past a message's.
+    private static let padding = 64
+
     /// Up to the id, its opening quote included; from the id's closing quote, if it has one, to the result; behind the
-    /// result. One after another.
+    /// result. One after another, then the padding.
     private var text: [UInt8] = []
     private var prefixCount = 0
     private var middleCount = 0
@@ -45,7 +48,7 @@ struct NotificationShape {
         guard isQuoted || message[id].allSatisfy({ $0 &- 0x30 < 10 }) else { return }
         self.text =
             Array(message[..<id.lowerBound]) + message[id.upperBound..<result.lowerBound]
-            + message[result.upperBound...]
+            + message[result.upperBound...] + [UInt8](repeating: 0, count: Self.padding)
         self.prefixCount = id.lowerBound
         self.middleCount = result.lowerBound - id.upperBound
         self.suffixCount = message.count - result.upperBound
@@ -66,7 +69,7 @@ struct NotificationShape {
             guard let expected = text.baseAddress else { return nil }
             let count = message.count
             let start = self.prefixCount
-            guard count > text.count, hs_equal(expected, base, start) else { return nil }
+            guard count > text.count &- Self.padding, hs_equal_padded(expected, base, start) else { return nil }
             var end = start
             if self.idIsQuoted {
                 let limit = min(count, start &+ 130)
@@ -80,8 +83,8 @@ struct NotificationShape {
             }
             let result = end &+ self.middleCount
             let last = count &- self.suffixCount
-            guard result &+ 1 < last, hs_equal(expected + start, base + end, self.middleCount),
-                hs_equal(expected + (start &+ self.middleCount), base + last, self.suffixCount)
+            guard result &+ 1 < last, hs_equal_padded(expected + start, base + end, self.middleCount),
+                hs_equal_padded(expected + (start &+ self.middleCount), base + last, self.suffixCount)
             else { return nil }
             let closing: UInt8
             switch base.load(fromByteOffset: result, as: UInt8.self) {

@@ -17,6 +17,13 @@ enum ByteKernels {
         return hs_is_utf8(base, bytes.count)
     }
 
+    /// Whether all of `bytes` are ASCII, and so UTF-8.
+    @inline(__always)
+    static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return true }
+        return hs_is_ascii(base, bytes.count)
+    }
+
     /// How many of `bytes` are whole scalars, before the first that is cut short or invalid.
     @inline(__always)
     static func utf8Prefix(_ bytes: UnsafeRawBufferPointer) -> Int {
