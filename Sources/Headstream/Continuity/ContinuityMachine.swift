@@ -144,7 +144,11 @@ package struct ContinuityMachine: Sendable {
         case .acknowledged(let heads, let filters): self.acknowledged(heads: heads, filters)
         case .connectionLost: self.connectionEnded()
         case .head(let header):
-            if self.admits(pushed: header) { self.headReceived(header) } else if self.isConnected { self.wantsLatest = true }
+            if self.admits(pushed: header) {
+                self.headReceived(header)
+            } else if self.isConnected {
+                self.wantsLatest = true
+            }
         case .log(let id, let log): self.logReceived(id, log)
         case .answered(let token, let answers): self.answered(token, answers)
         case .failed(let token, let failure): self.answered(token, [.failure(failure)])

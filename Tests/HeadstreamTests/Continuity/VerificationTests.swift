@@ -19,7 +19,9 @@ struct VerificationTests {
 
     /// The recorded headers of many chains that have a hash and all that it covers.
     private static func recorded() throws -> [(source: String, header: BlockHeader)] {
-        let text = try String(contentsOfFile: Fixture.path("chain/headers.jsonl"), encoding: .utf8)
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let text = try String(contentsOf: root.appending(path: "Fixtures/chain/headers.jsonl"), encoding: .utf8)
         return try text.split(separator: "\n").compactMap { line in
             let object = try JSONValue(parsing: String(line))
             let header = try JSONDecoder().decode(
