@@ -37,6 +37,8 @@ struct ContinuityOptionsTests {
             (["--live", "--finality", "safe"], "--finality"), (["--live", "--from", "5"], "--from"),
             (["--live", "--resume", "/tmp/none"], "--resume"),
             (["--confirmations", "2", "--finality", "safe"], "both"), (["--gapless", "0"], "at least 1"),
+            (["--gapless", "5", "--replay", "some.io"], "--replay"),
+            (["--verify", "headers", "--live"], "--verify"), (["--verify", "much"], "headers or logs"),
             (["--gapless", "5", "--when-full", "drop-oldest"], "--when-full"),
             (["--gapless", "5", "--buffer", "1MiB"], "--buffer"), (["--finality", "latest"], "safe or finalized"),
             (["--from", "latest"], "19000000"), (["--from", "0x"], "0x121eac0"), (["--from", "-1"], "block's number"),

@@ -231,7 +231,7 @@ package struct ContinuityMachine: Sendable {
 
     private mutating func answered(_ token: UInt64, _ answers: [ChainAnswer]) {
         guard let owner = self.inFlight.removeValue(forKey: token) else { return }
-        let answers = answers.map { self.admitted($0) }
+        let answers = self.verifying.isOn ? answers.map { self.admitted($0) } : answers
         for case .failure(.rateLimited(let after)) in answers {
             self.quietUntil = max(self.quietUntil, self.now &+ min(after ?? 1_000_000_000, 60_000_000_000))
         }

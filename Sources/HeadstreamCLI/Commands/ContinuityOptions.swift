@@ -100,6 +100,11 @@ struct Following: Sendable {
         if arguments[Options.live] {
             throw misuse("--live prints what the node pushes, and --\(first.name) asks for more: give one of them")
         }
+        if arguments.has("--" + SharedOptions.replay.name) {
+            throw misuse(
+                "--replay plays what was recorded, and --\(first.name) asks for more: serve it with headstream replay"
+            )
+        }
         if let option = [SharedOptions.whenFull.name, SharedOptions.buffer.name].first(where: {
             arguments.has("--" + $0)
         }) {
