@@ -5,7 +5,7 @@ PREFIX  ?= /usr/local
 SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
 SOURCES := Sources Tests Package.swift
 
-.PHONY: help deps demo test build lint format docs bench problems autobahn idle fuzz sanitize live dependent install clean
+.PHONY: help deps demo test build lint format docs bench problems autobahn idle fuzz torture soak sanitize live dependent install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,7 +36,8 @@ docs: deps ## DocC archives of the library targets, in .build/docs
 bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for less or more
 	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3 stunnel4 openssl
 	@$(SWIFT) build -c release --product HeadstreamBench
-	@Tests/Bench/run.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(BENCH)
+	@$(SWIFT) build -c release --product HeadstreamConformance
+	@folder=$$($(SWIFT) build -c release --show-bin-path); Tests/Bench/run.py --client "$$folder/HeadstreamBench" 		--conformance "$$folder/HeadstreamConformance" $(BENCH)
 
 problems: deps ## problems of other clients beside Headstream (they come from pip; ten minutes)
 	@Tests/Scripts/install-dependencies.sh python3 python3-venv
@@ -60,8 +61,16 @@ idle: deps ## count the wake-ups of clients at rest
 fuzz: deps ## each fuzz target for SECONDS (60); FUZZ="FuzzJSON FuzzFrames" for some of them
 	@Tests/Scripts/fuzz.sh $(or $(SECONDS),60) $(FUZZ)
 
-live: deps ## try the command and the recorder against a real node, where one is at hand
+torture: deps ## 100,000 seeds of the continuity property test; SEEDS=1000000 FIRST=500000 for others
+	@Tests/Scripts/torture.sh $(or $(SEEDS),100000) $(or $(FIRST),1)
+
+soak: deps ## gapless streams on real sockets with a disconnect every second, for SECONDS (600)
+	@$(SWIFT) build -c release --product HeadstreamConformance
+	@Tests/Scripts/soak.sh "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance" $(or $(SECONDS),600) $(SEED)
+
+live: deps ## try the command, the recorder and gapless streams against a real node, where one is at hand
 	@Tests/Scripts/live.sh
+	@Tests/Scripts/live-continuity.sh
 	@Tests/Scripts/live-tls.sh
 	@Tests/Scripts/record-anvil.sh
 

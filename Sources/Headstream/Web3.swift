@@ -158,13 +158,10 @@ public struct Web3: Sendable {
         let size = max(1, min(configuration.maxBatch, configuration.maxInFlight))
         for start in stride(from: 0, to: batch.count, by: size) {
             let items = batch.items[start..<min(start + size, batch.count)]
-            var encoded: [[[UInt8]]] = []
-            for item in items { encoded.append(try Parameters.encode(item.parameters, of: item.method)) }
+            var encoded: [EncodedRequest] = []
+            for item in items { encoded.append(try EncodedRequest(item.method, item.parameters)) }
             let first = self.session.ids.take(items.count)
-            let text = RequestMessage.encodeBatch(firstID: first, count: items.count) { index in
-                (items[start + index].method, { writer in for bytes in encoded[index] { writer.writeRaw(bytes) } })
-            }
-            messages.append((first, items.count, text))
+            messages.append((first, items.count, EncodedRequest.batchText(of: encoded, firstID: first)))
         }
         let outcomes = await self.session.connection.callBatch(messages, timeout: configuration.requestTimeout)
             .map { $0.mapError { self.session.error($0) } }

@@ -23,18 +23,24 @@ BUILD = HERE.parent.parent / ".build" / "bench"
 LOOP, POOL, VALUES, RAW = "Headstream, consumer on the loop", "Headstream, consumer on the default executor", \
     "C++: simdjson, the same values", "C++: recv, thrown away"
 EVERY = (LOOP, POOL, VALUES)
+# The logs of a burst of the simulated chain, and of each of its blocks.
+CHAIN_LOGS, BLOCK_LOGS = 200_000, 200
 
 
 class Measurement:
     """One column: a URL of the server, and what is looked at in the clients' lines."""
 
     def __init__(self, name, mode, query="", rows=EVERY, unit="CPU µs", kind="logs", count=0, subs=1, field=None,
-                 consumers=None, tls=False):
+                 consumers=None, tls=False, continuity=None, base=None):
         self.name, self.mode, self.query, self.rows, self.unit = name, mode, query, rows, unit
         self.kind, self.count, self.subs, self.consumers, self.tls = kind, count, subs, consumers or subs, tls
+        # How logs of a simulated chain are followed, and the column that is compared with.
+        self.continuity, self.base = continuity, base
         self.field = field or (lambda line: line["cpu_us_per_msg"])
 
     def url(self, port, row):
+        if self.continuity:
+            return f"ws://127.0.0.1:{port}"
         query = f"kind={self.kind}&count={self.count}&subs={self.subs}&active={self.consumers}{self.query}"
         scheme = "wss" if self.tls else "ws"
         return f"{scheme}://127.0.0.1:{port}/{self.path}?{query}" + ("&close=1" if row == RAW else "")
@@ -75,6 +81,11 @@ def measurements(scale):
         "connections": [
             Measurement(f"memory of an idle connection{', TLS' if tls else ''}", "connections", count=400, rows=(LOOP,),
                         unit="bytes", field=lambda l: l["bytes_per_connection"], tls=tls) for tls in (False, True)
+        ],
+        "continuity": [
+            Measurement("logs of a chain, live", "burst", rows=(LOOP, POOL), count=n(CHAIN_LOGS), continuity="live"),
+            Measurement("logs of a chain, gapless", "burst", rows=(LOOP, POOL), count=n(CHAIN_LOGS), continuity="gapless",
+                        base="logs of a chain, live"),
         ],
         "request": [Measurement("a request, 100 in flight", "request", count=n(100_000))],
         "latency": rates,
@@ -128,8 +139,9 @@ class Tunnel:
 
 
 class Bench:
-    def __init__(self, client, reference, port, tunnel, log):
+    def __init__(self, client, reference, port, tunnel, chain, log):
         self.client, self.reference, self.port, self.tunnel, self.log = client, reference, port, tunnel, log
+        self.chain = chain
         self.lines = {}
 
     def command(self, row):
@@ -140,16 +152,21 @@ class Bench:
             RAW: [self.reference, "--what", "raw"],
         }[row]
 
+    def port_of(self, measurement):
+        return self.chain if measurement.continuity else self.tunnel.port if measurement.tls else self.port
+
     def run(self, measurement, row):
         # Two columns may look at one run: that of a percentile, that of another.
-        key = (measurement.mode, measurement.url(0, row), row)
+        key = (measurement.mode, measurement.url(0, row), measurement.continuity, row)
         if key not in self.lines:
             command = self.command(row) + [
-                "--url", measurement.url(self.tunnel.port if measurement.tls else self.port, row), "--mode", measurement.mode, "--kind", measurement.kind,
+                "--url", measurement.url(self.port_of(measurement), row), "--mode", measurement.mode, "--kind", measurement.kind,
                 "--count", str(measurement.count), "--subs", str(measurement.subs),
             ]
             if measurement.consumers != measurement.subs:
                 command += ["--consumers", str(measurement.consumers)]
+            if measurement.continuity:
+                command += ["--continuity", measurement.continuity]
             try:
                 environment = os.environ | ({"SSL_CERT_FILE": str(self.tunnel.authority)} if measurement.tls else {})
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180, env=environment)
@@ -187,10 +204,11 @@ def table(columns, passes):
     for column in columns:
         cells = [show(median([one.get((column.name, row)) for one in passes])) for row in rows]
         for row in (LOOP, POOL):
+            base = (column.base, row) if column.base else (column.name, VALUES)
             ratios = [
-                one[column.name, row] / one[column.name, VALUES]
+                one[column.name, row] / one[base]
                 for one in passes
-                if one.get((column.name, row)) is not None and one.get((column.name, VALUES))
+                if one.get((column.name, row)) is not None and one.get(base)
             ]
             cells.append(f"{statistics.median(ratios):.2f}" if ratios else "–")
         yield f"| {column.name} | {column.unit} | " + " | ".join(cells) + " |"
@@ -208,6 +226,7 @@ def main():
     groups = list(measurements(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--client", required=True, help="the release build of HeadstreamBench")
+    parser.add_argument("--conformance", help="the release build of HeadstreamConformance; without it no continuity")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--only", default=",".join(groups), help=f"groups: {', '.join(groups)}")
     parser.add_argument("--scale", type=float, default=1, help="factor for the number of messages")
@@ -216,18 +235,26 @@ def main():
     for name in options.only.split(","):
         if name not in chosen:
             parser.error(f"{name} is none of {', '.join(groups)}")
+    if not options.conformance:
+        chosen["continuity"] = []
     columns = [column for name in options.only.split(",") for column in chosen[name]]
 
     reference = build_reference()
     server = subprocess.Popen([sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True)
-    tunnel = None
+    tunnel = chain = None
     try:
+        chain_port = None
+        if any(column.continuity for column in columns):
+            blocks = chosen["continuity"][0].count // BLOCK_LOGS + 3
+            chain = subprocess.Popen([options.conformance, "chain-node", str(blocks), str(BLOCK_LOGS)],
+                                     stdout=subprocess.PIPE, text=True)
+            chain_port = int(chain.stdout.readline().rsplit(":", 1)[1].strip(" /\n"))
         port = json.loads(server.stdout.readline())["port"]
         tunnel = Tunnel(port) if any(column.tls for column in columns) else None
         passes = []
         with open(BUILD / "results.jsonl", "w") as log:
             for number in range(options.passes):
-                bench, values = Bench(options.client, reference, port, tunnel, log), {}
+                bench, values = Bench(options.client, reference, port, tunnel, chain_port, log), {}
                 for column in columns:
                     print(f"\rpass {number + 1} of {options.passes}: {column.name:40}", end="", file=sys.stderr, flush=True)
                     for row in column.rows:
@@ -237,6 +264,9 @@ def main():
     finally:
         if tunnel:
             tunnel.close()
+        if chain:
+            chain.terminate()
+            chain.wait()
         server.terminate()
         server.wait()
     print(f"{machine()}; medians of {options.passes} passes\n")

@@ -1,7 +1,8 @@
 /// Where the checked-in test data is.
 enum Fixture {
     static func path(_ name: String, file: StaticString = #filePath) -> String {
-        let parts = "\(file)".split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
-        return parts.joined(separator: "/") + "/Fixtures/" + name
+        let parts = "\(file)".split(separator: "/", omittingEmptySubsequences: false)
+        let root = parts.prefix(upTo: parts.lastIndex(of: "Tests") ?? parts.startIndex)
+        return root.joined(separator: "/") + "/Fixtures/" + name
     }
 }

@@ -95,7 +95,7 @@ struct HostilePeerTests {
         try await stage.serve(upgrade: .answer("HTTP/1.1 101 Switching Protocols\r\n")) { server, configuration in
             let endpoint = await server.endpoint
             async let attempt = failure { _ = try await Web3.connect(to: endpoint, configuration: configuration) }
-            await server.until { $0.connections == 1 }
+            await server.until { $0.handshakes == 1 }
             for index in 0..<1000 { await server.act { $0.raw("X-Header-\(index): something or other\r\n".utf8) } }
             let error = await attempt
             #expect(error?.code == .protocolViolation)

@@ -41,9 +41,8 @@ struct ReplayTests {
                 try await Self.replay(path, connections, loop, loop.configuration, .webSocket())
             }
         } else {
-            let loop = EventLoop(name: "replay")
-            var configuration = Configuration()
-            configuration.eventLoop = loop
+            let loop = EventLoop(name: "replay", userTimeout: 0)
+            var configuration = Configuration.patient(on: loop)
             var transport = stage == .ipc ? TestNode.Transport.ipc() : .webSocket()
             if stage == .secureWebSocket {
                 let certificate = try Stage.certificate.get()

@@ -25,9 +25,11 @@ public enum Finality: Sendable, Hashable {
 }
 
 /// What a consumer is told, in this order.
+///
+/// Headers and logs are boxed: an event passes through several queues, and is copied in each.
 package enum ContinuityEvent: Sendable {
-    case head(BlockHeader)
-    case log(Log)
+    indirect case head(BlockHeader)
+    indirect case log(Log)
     /// All of the block has been told, items or none. Every block from the stream's start comes once, linked to the one
     /// before.
     case passed(BlockRef)

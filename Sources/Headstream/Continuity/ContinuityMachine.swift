@@ -14,8 +14,8 @@ package struct ContinuityMachine: Sendable {
         case acknowledged(heads: Bool, filters: [FilterID])
         /// The connection is gone. Requests in flight will not be answered, and tokens of before mean nothing.
         case connectionLost
-        /// A head was pushed.
-        case head(BlockHeader)
+        /// A head was pushed. Boxed, so that a log, which is a third of its size, is not copied as one.
+        indirect case head(BlockHeader)
         /// A log was pushed, `removed` ones included, on the filter's subscription.
         case log(FilterID, Log)
         /// A request was answered, call by call.

@@ -57,12 +57,17 @@ package struct PlainLogs: Sendable {
         self.resumed = cursor?.block
     }
 
+    /// A log is told as it is.
+    package mutating func take(_ log: Log) {
+        self.resumed = nil
+        self.remember(log)
+    }
+
     /// What an event is in the plain sequence.
     package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> [Log] {
         switch event {
         case .log(let log):
-            self.resumed = nil
-            self.remember(log)
+            self.take(log)
             return [log]
         case .rollback(let to, _):
             if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }

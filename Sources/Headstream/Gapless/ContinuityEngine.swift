@@ -22,6 +22,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
+    /// When that is.
+    private var deadlineInstant: UInt64?
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -225,12 +227,17 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     private func scheduleDeadline() {
+        let instant = self.machine.nextDeadline
+        // Most facts change nothing of it.
+        guard instant != self.deadlineInstant else { return }
+        self.deadlineInstant = instant
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        guard let instant = self.machine.nextDeadline else { return }
+        guard let instant else { return }
         self.deadline = self.loop.schedule(at: LoopInstant(nanoseconds: instant)) { [weak self] in
             guard let self else { return }
             self.deadline = nil
+            self.deadlineInstant = nil
             self.handle(.deadlineReached)
         }
     }

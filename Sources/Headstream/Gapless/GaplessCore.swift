@@ -53,16 +53,20 @@ final class GaplessCore {
         self.state = .cold(source)
     }
 
+    /// The next of the updates that were taken, without a suspension; nil where there is none left.
+    func nextBuffered() -> GaplessFeed.Update? {
+        guard self.next < self.batch.count, !self.isSuspended else { return nil }
+        defer { self.next += 1 }
+        return self.batch[self.next]
+    }
+
     /// The next update; nil at the end, or when the task is cancelled.
     func nextUpdate() async throws(Web3Error) -> GaplessFeed.Update? {
         guard !self.isSuspended else {
             throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
         }
         while true {
-            if self.next < self.batch.count {
-                defer { self.next += 1 }
-                return self.batch[self.next]
-            }
+            if let update = self.nextBuffered() { return update }
             let lease: GaplessLease
             switch self.state {
             case .finished: return nil

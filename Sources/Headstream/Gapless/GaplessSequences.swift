@@ -104,8 +104,15 @@ public struct GaplessLogs: AsyncSequence, Sendable {
         {
             while true {
                 if let log = self.pending.popFirst() { return log }
-                guard let update = try await self.core.nextUpdate() else { return nil }
+                var update = self.core.nextBuffered()
+                if update == nil { update = try await self.core.nextUpdate() }
+                guard let update else { return nil }
                 guard case .event(let event) = update else { continue }
+                // Nearly all of them.
+                if case .log(let log) = event {
+                    self.plain.take(log)
+                    return log
+                }
                 do throws(PlainStreamFailure) {
                     self.pending = try self.plain.take(event)[...]
                 } catch {

@@ -1,41 +1,36 @@
 import HeadstreamRPC
 
-/// A request with its parameters as JSON, to be written for any id: a lost connection makes some go out twice.
+/// A request as JSON, to be sent under any id: a lost connection makes some go out twice.
 struct EncodedRequest: Sendable {
     let method: String
-    /// The names where parameters go by name.
-    private let names: [String]?
-    private let values: [[UInt8]]
+    /// What stands behind the id.
+    private let tail: [UInt8]
 
     /// - Throws: `.invalidArgument` for a value that does not encode.
     init(_ method: String, _ parameters: [any Encodable & Sendable] = []) throws(Web3Error) {
+        let values = try Parameters.encode(parameters, of: method)
         self.method = method
-        self.names = nil
-        self.values = try Parameters.encode(parameters, of: method)
+        self.tail = RequestMessage.tail(method: method) { writer in for value in values { writer.writeRaw(value) } }
     }
 
     /// - Throws: `.invalidArgument` for a value that does not encode.
     init(_ method: String, named parameters: NamedParameters) throws(Web3Error) {
+        let values = try Parameters.encode(parameters.members.map(\.value), of: method)
         self.method = method
-        self.names = parameters.members.map(\.name)
-        self.values = try Parameters.encode(parameters.members.map(\.value), of: method)
-    }
-
-    /// The whole message.
-    func text(for id: RequestID) -> [UInt8] {
-        RequestMessage.encode(id: id, method: self.method, isNamed: self.names != nil) { writer in
-            for (index, value) in self.values.enumerated() {
-                if let names = self.names { writer.key(names[index]) }
+        self.tail = RequestMessage.tail(method: method, isNamed: true) { writer in
+            for (member, value) in zip(parameters.members, values) {
+                writer.key(member.name)
                 writer.writeRaw(value)
             }
         }
     }
 
-    /// A batch's whole message; ids in sequence. Parameters go by their places.
-    static func batchText(of requests: [EncodedRequest], firstID: RequestID) -> [UInt8] {
-        RequestMessage.encodeBatch(firstID: firstID, count: requests.count) { index in
-            (requests[index].method, { writer in for value in requests[index].values { writer.writeRaw(value) } })
-        }
+    /// The whole message.
+    func text(for id: RequestID) -> [UInt8] { RequestMessage.encode(id: id, tail: self.tail) }
+
+    /// A batch's whole message; ids in sequence.
+    static func batchText(of requests: some Sequence<EncodedRequest>, firstID: RequestID) -> [UInt8] {
+        RequestMessage.encodeBatch(firstID: firstID, tails: requests.map(\.tail))
     }
 
     /// Whether asking twice does no more than asking once, so that a read whose answer was lost may be asked again. What

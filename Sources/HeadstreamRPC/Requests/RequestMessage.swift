@@ -2,48 +2,21 @@ package import HeadstreamJSON
 
 /// Writes requests (JSON-RPC 2.0 §4 and §6).
 package enum RequestMessage {
-    /// One request.
+    /// What stands before a request's id.
+    private static let head: StaticString = #"{"jsonrpc":"2.0","id":"#
+    /// The most digits of an id.
+    private static let idDigits = 20
+
+    /// What stands behind a request's id, to be used for any id: `,"method":…,"params":…}`.
     ///
     /// - Parameter isNamed: parameters are members of an object, `parameters` writes their keys too (JSON-RPC 2.0 §4.2).
-    package static func encode(
-        id: RequestID,
+    package static func tail(
         method: String,
         isNamed: Bool = false,
         parameters: (inout JSONWriter) -> Void
     ) -> [UInt8] {
         var writer = JSONWriter()
-        Self.write(id: id, method: method, isNamed: isNamed, parameters: parameters, to: &writer)
-        return writer.bytes
-    }
-
-    /// A batch of requests whose ids are in sequence.
-    package static func encodeBatch(
-        firstID: RequestID,
-        count: Int,
-        item: (Int) -> (method: String, parameters: (inout JSONWriter) -> Void)
-    ) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.beginArray()
-        for index in 0..<count {
-            let (method, parameters) = item(index)
-            Self.write(id: firstID.advanced(by: index), method: method, parameters: parameters, to: &writer)
-        }
-        writer.endArray()
-        return writer.bytes
-    }
-
-    private static func write(
-        id: RequestID,
-        method: String,
-        isNamed: Bool = false,
-        parameters: (inout JSONWriter) -> Void,
-        to writer: inout JSONWriter
-    ) {
         writer.beginObject()
-        writer.key("jsonrpc")
-        writer.write("2.0")
-        writer.key("id")
-        writer.writeInteger(id.rawValue)
         writer.key("method")
         writer.write(method)
         writer.key("params")
@@ -51,5 +24,70 @@ package enum RequestMessage {
         parameters(&writer)
         if isNamed { writer.endObject() } else { writer.endArray() }
         writer.endObject()
+        var tail = writer.bytes
+        tail[0] = UInt8(ascii: ",")
+        return tail
+    }
+
+    /// One request.
+    package static func encode(id: RequestID, tail: [UInt8]) -> [UInt8] {
+        let capacity = Self.head.utf8CodeUnitCount + Self.idDigits + tail.count
+        return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+            Self.write(id: id, tail: tail, to: UnsafeMutableRawBufferPointer(buffer), at: &count)
+        }
+    }
+
+    package static func encode(
+        id: RequestID,
+        method: String,
+        isNamed: Bool = false,
+        parameters: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
+        Self.encode(id: id, tail: Self.tail(method: method, isNamed: isNamed, parameters: parameters))
+    }
+
+    /// A batch of requests whose ids are in sequence.
+    package static func encodeBatch(firstID: RequestID, tails: [[UInt8]]) -> [UInt8] {
+        let capacity = tails.reduce(2) { $0 + Self.head.utf8CodeUnitCount + Self.idDigits + $1.count + 1 }
+        return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+            let buffer = UnsafeMutableRawBufferPointer(buffer)
+            buffer[0] = UInt8(ascii: "[")
+            count = 1
+            for (index, tail) in tails.enumerated() {
+                if index > 0 {
+                    buffer[count] = UInt8(ascii: ",")
+                    count += 1
+                }
+                Self.write(id: firstID.advanced(by: index), tail: tail, to: buffer, at: &count)
+            }
+            buffer[count] = UInt8(ascii: "]")
+            count += 1
+        }
+    }
+
+    /// Writes one request at `count`, and moves that behind it; there is room.
+    private static func write(
+        id: RequestID,
+        tail: [UInt8],
+        to buffer: UnsafeMutableRawBufferPointer,
+        at count: inout Int
+    ) {
+        let head = UnsafeRawBufferPointer(start: Self.head.utf8Start, count: Self.head.utf8CodeUnitCount)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: head)
+        count += head.count
+        var digits = 1
+        var rest = id.rawValue / 10
+        while rest > 0 {
+            digits += 1
+            rest /= 10
+        }
+        rest = id.rawValue
+        for place in (count..<count + digits).reversed() {
+            buffer[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        count += digits
+        tail.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: $0) }
+        count += tail.count
     }
 }

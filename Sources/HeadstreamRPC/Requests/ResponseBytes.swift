@@ -21,9 +21,8 @@ package struct ResponseBytes: Hashable, Sendable {
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let count = self.count
-        let outcome = self.storage.withUnsafeBytes { buffer in
-            Swift.Result { () throws(Failure) in try body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+        return try self.storage.withUnsafeBufferPointer { (buffer) throws(Failure) in
+            try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]))
         }
-        return try outcome.get()
     }
 }

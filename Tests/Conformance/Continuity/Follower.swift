@@ -68,6 +68,9 @@ struct Follower: Sendable {
     /// - Parameter gapsAllowed: whether blocks may be missing where a gap says so.
     func check(against node: Web3, gapsAllowed: Bool = false) async throws {
         let last = self.reached
+        guard self.heads.state.rollbacks > 0, self.logs.allSatisfy({ !$0.state.told.isEmpty }) else {
+            throw Failed("nothing was reorganised, or there were no logs: the run shows nothing")
+        }
         try await Self.check("heads", self.heads.state, through: last, gapsAllowed) { start in
             var wanted: [UpdateFold.Told] = []
             for number in start...last {

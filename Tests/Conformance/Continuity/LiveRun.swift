@@ -68,12 +68,12 @@ enum LiveRun {
                 let topic = topics[random.below(topics.count)].description.dropFirst(2)
                 let code = "0x602a6000527f\(topic)60206000a160006000f3"
                 let call: JSONValue = ["from": .string(account), "data": .string(code)]
-                _ = try? await node.request("eth_sendTransaction", [call], as: String.self)
+                _ = try? await node.request("eth_sendTransaction", call, as: String.self)
             }
             switch random.below(20) {
             case 0..<3:
                 let depth = JSONValue.number(JSONNumber(1 + random.below(6)))
-                let done = try? await node.request("anvil_reorg", [depth, [] as JSONValue], as: JSONValue.self)
+                let done = try? await node.request("anvil_reorg", depth, [] as JSONValue, as: JSONValue.self)
                 if done != nil { reorganisations += 1 }
             case 3:
                 guard let id = try? await node.request("evm_snapshot", as: String.self) else { continue }
@@ -81,7 +81,7 @@ enum LiveRun {
                     _ = try? await node.request("evm_mine", as: JSONValue.self)
                     try await loop.sleep(for: .milliseconds(random.below(300)))
                 }
-                let done = try? await node.request("evm_revert", [JSONValue.string(id)], as: Bool.self)
+                let done = try? await node.request("evm_revert", id, as: Bool.self)
                 if done == true { reverts += 1 }
             default: _ = try? await node.request("evm_mine", as: JSONValue.self)
             }

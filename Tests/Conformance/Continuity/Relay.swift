@@ -32,7 +32,7 @@ actor Relay {
             link.end()
         } else {
             link.connect(to: self.target, on: self.loop)
-            self.links.removeAll(where: \.isOver)
+            self.links.removeAll(where: \.isGone)
             self.links.append(link)
         }
         return link.client
@@ -57,7 +57,7 @@ actor Relay {
 
     func close() {
         self.listener?.close()
-        for link in self.links { link.end() }
+        for link in self.links { link.drop() }
         self.links = []
     }
 }
@@ -75,6 +75,7 @@ final class RelayLink: @unchecked Sendable {
     private var rest: Int?
     var isFrozen = false
     private(set) var isOver = false
+    var isGone: Bool { self.client.channel == nil }
 
     init(client channel: any Channel) {
         self.client.channel = channel
@@ -117,20 +118,34 @@ final class RelayLink: @unchecked Sendable {
     /// What is queued goes out, and both are over.
     func end() {
         self.isOver = true
-        self.client.channel?.finishWriting()
         self.node.channel?.close()
         self.node.channel = nil
+        self.finishClient()
+    }
+
+    /// The client reads the end of the stream, and its own is waited for.
+    private func finishClient() {
+        self.client.channel?.finishWriting()
+        self.client.channel?.isReading = true
+    }
+
+    /// Both are over at once.
+    func drop() {
+        self.isOver = true
+        for side in [self.client, self.node] {
+            side.channel?.close()
+            side.channel = nil
+            side.link = nil
+        }
     }
 
     func ended(_ end: RelayEnd) {
         self.isOver = true
-        for side in [self.client, self.node] {
-            if side !== end { side.channel?.finishWriting() }
-            if side === end || side === self.node {
-                side.channel?.close()
-                side.channel = nil
-            }
-        }
+        end.channel?.close()
+        end.channel = nil
+        self.node.channel?.close()
+        self.node.channel = nil
+        self.finishClient()
     }
 }
 

@@ -73,7 +73,7 @@ enum SoakNodes {
         var random = SeededGenerator(seed: seed)
         var turn = 0
         while true {
-            try await loop.sleep(for: .milliseconds(random.below(2000)))
+            try await loop.sleep(for: .milliseconds(random.below(1200)))
             let fault: Fault
             switch random.below(100) {
             case 0..<60: fault = .cut
@@ -84,7 +84,7 @@ enum SoakNodes {
                 let node = nodes[turn % nodes.count]
                 turn += 1
                 await node.stop()
-                try await loop.sleep(for: .milliseconds(300 + random.below(1500)))
+                try await loop.sleep(for: .milliseconds(300 + random.below(700)))
                 try await node.start()
                 continue
             }

@@ -119,7 +119,10 @@ import HeadstreamTesting
             let count = 1 + input.byte() % 9
             let first = ids.take(count)
             for index in 0..<count { asked.append(first.advanced(by: index)) }
-            let text = RequestMessage.encodeBatch(firstID: first, count: count) { _ in ("test_call", { _ in }) }
+            let text = RequestMessage.encodeBatch(
+                firstID: first,
+                tails: Array(repeating: RequestMessage.tail(method: "test_call") { _ in }, count: count)
+            )
             let deadline = now + UInt64(input.byte())
             let all = (0..<count).map { _ in waiter() }
             processor.submitBatch(first, text: text, now: now, deadline: deadline, waiters: all, actions: &actions)

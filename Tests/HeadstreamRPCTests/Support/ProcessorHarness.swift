@@ -76,7 +76,10 @@ final class ProcessorHarness {
     @discardableResult
     func batch(_ names: [String], timeout: UInt64 = 30_000) -> RequestID {
         let first = self.ids.take(names.count)
-        let text = RequestMessage.encodeBatch(firstID: first, count: names.count) { _ in ("eth_call", { _ in }) }
+        let text = RequestMessage.encodeBatch(
+            firstID: first,
+            tails: names.map { _ in RequestMessage.tail(method: "eth_call") { _ in } }
+        )
         let waiters = names.map { self.outcomes.waiter($0) }
         self.act { processor, actions in
             processor.submitBatch(

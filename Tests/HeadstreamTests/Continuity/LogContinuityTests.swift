@@ -1,4 +1,7 @@
 import EthereumTypes
+import Foundation
+import HeadstreamJSON
+import HeadstreamRPC
 import HeadstreamTesting
 import Testing
 
@@ -49,6 +52,49 @@ struct LogContinuityTests {
         #expect(Double(run.callCount - before) / 320 <= 0.3)
         #expect(run.check(upTo: 2).isEmpty)
         #expect(run.fold(id).rollbacks == 0)
+    }
+
+    @Test(
+        "Under the blooms of real mainnet blocks, which match by chance, a sparse filter costs 0.3 calls a block at most"
+    )
+    func mainnetCost() throws {
+        let lines = try String(contentsOfFile: Fixture.path("chain/headers.jsonl"), encoding: .utf8).split(
+            separator: "\n"
+        )
+        let headers = try lines.compactMap { line -> BlockHeader? in
+            guard line.contains("mainnet"), let value = try JSONValue(parsing: String(line))["value"] else {
+                return nil
+            }
+            let text = ResponseBytes(value.description)
+            guard let header = try? text.withBytes({ try Results.decode($0, as: BlockHeader.self) }) else { return nil }
+            return header.computedHash() == header.hash && header.logsBloom != Bloom() ? header : nil
+        }
+        #expect(headers.count >= 20)
+        var (calls, blocks) = (0, 0)
+        for index in 0..<20 {
+            var run = ContinuityRun(seed: UInt64(index))
+            // A contract that no block has logs of, and on every other run one of its events.
+            let address = Address(w0: 0x5eed, w1: UInt64(index) &* 0x9E37_79B9_7F4A_7C15, w2: UInt32(index))
+            let topics: [LogFilter.Topic] = index % 2 == 0 ? [] : [.exactly(Hash32(w0: 1, w1: 2, w2: 3, w3: 4))]
+            let id = run.join(run.addFilter(LogFilter(address: address, topics: topics)))
+            run.start()
+            let before = run.callCount
+            for header in headers + headers + headers + headers {
+                var next = header
+                next.number = run.chain.head.number + 1
+                next.parentHash = run.chain.head.hash
+                next.hash = next.computedHash() ?? .zero
+                let isAdopted = run.chain.adopt([SimulatedBlock(header: next)])
+                #expect(isAdopted)
+                run.settle()
+                blocks += 1
+            }
+            calls += run.callCount - before
+            #expect(run.check(upTo: 2).isEmpty)
+            #expect(run.fold(id).rollbacks == 0)
+        }
+        let cost = Double(calls) / Double(blocks)
+        #expect(cost <= 0.3, "\(cost) calls a block over \(headers.count) headers")
     }
 
     @Test("Edge cases 69, 89 and 90: `removed` comes, twice, or never: the same is told", arguments: [0, 1, 2])

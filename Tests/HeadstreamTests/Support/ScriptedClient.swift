@@ -176,6 +176,8 @@ final class ScriptedClient: ChannelDelegate, @unchecked Sendable {
 
     private func answerHandshake(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard case .accepted(let request, let consumed)? = self.handshake?.received(bytes) else { return 0 }
+        // Behind the answer, as is what those send who wait for it.
+        defer { self.server.assumeIsolated { $0.note { $0.handshakes += 1 } } }
         switch self.upgrade {
         case .accept:
             self.raw(request.acceptance)

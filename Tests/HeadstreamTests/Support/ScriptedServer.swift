@@ -18,6 +18,8 @@ actor ScriptedServer {
         /// Close frames of clients.
         var closeCodes: [UInt16?] = []
         var connections = 0
+        /// Requests for an upgrade that were read.
+        var handshakes = 0
         /// Connections of which the end was read.
         var ended = 0
         /// Bytes of frames that were read.
