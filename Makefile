@@ -4,6 +4,8 @@ SWIFT   ?= swift
 PREFIX  ?= /usr/local
 SESSION := Fixtures/sessions/mainnet-14000000-14000010.io
 SOURCES := Sources Tests Package.swift
+# So many tests at once: more make each last longer, and none of them end sooner.
+WIDTH   ?= 4
 
 .PHONY: help deps demo test build lint format docs bench problems autobahn idle fuzz torture soak sanitize live dependent install clean
 
@@ -17,8 +19,8 @@ demo: deps ## build the command and stream recorded mainnet heads and logs throu
 	@$(SWIFT) build -c release --product headstream
 	@Tests/Scripts/demo.sh "$$($(SWIFT) build -c release --show-bin-path)/headstream" $(SESSION)
 
-test: deps ## run the tests
-	$(SWIFT) test
+test: deps ## run the tests, WIDTH (4) at once
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) $(SWIFT) test
 
 build: deps ## debug (tests too) and release, without warnings
 	@Tests/Scripts/build-without-warnings.sh debug --build-tests

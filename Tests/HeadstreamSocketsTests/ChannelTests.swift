@@ -157,7 +157,7 @@ struct ChannelTests {
     @Test("A busy socket gets its share of a turn and a hundred quiet ones theirs")
     func fairness() async throws {
         try await withLoop { loop in
-            let other = EventLoop(name: "peers")
+            let other = EventLoop(name: "peers", userTimeout: 0)
             let perTurn = Locked<[Int: Int]>([:])
             let quietBytes = Recorder(loop)
             let busySide = Recorder(loop)
@@ -195,7 +195,7 @@ struct ChannelTests {
             let most = perTurn.withLock { $0.values.max() ?? 0 }
             #expect(most > 0)
             #expect(most <= 512 * 1024)
-            #expect(await loop.on { busySide.end == nil })
+            #expect(await loop.on { busySide.end } == nil)
             await other.on { busy.close() }
             await other.shutdown()
         }
@@ -377,7 +377,7 @@ struct ChannelTests {
             Raw.reset(pair.raw)
             let before = await loop.on { loop.statistics.turns }
             // Each `on` is one turn; a spinning loop would have had thousands in 20 ms.
-            let other = EventLoop(name: "other")
+            let other = EventLoop(name: "other", userTimeout: 0)
             try await other.sleep(for: .milliseconds(20))
             await other.shutdown()
             #expect(await loop.on { loop.statistics.turns } - before <= 4)
@@ -403,7 +403,7 @@ struct ChannelTests {
             await loop.turns(3)
             Raw.reset(pair.raw)
             let before = await loop.on { loop.statistics.turns }
-            let other = EventLoop(name: "other")
+            let other = EventLoop(name: "other", userTimeout: 0)
             try await other.sleep(for: .milliseconds(20))
             await other.shutdown()
             #expect(await loop.on { loop.statistics.turns } - before <= 6)
@@ -446,7 +446,7 @@ struct ChannelTests {
 
     @Test("A shutdown ends every channel and tells its delegate, the listener is gone, nothing can be connected")
     func shutdown() async throws {
-        let loop = EventLoop(name: "test")
+        let loop = EventLoop(name: "test", userTimeout: 0)
         let pairs = [try await Pair.make(loop), try await Pair.make(loop)]
         let pending = Recorder(loop)
         // Nobody accepts there, so this one is still connecting.

@@ -265,7 +265,7 @@ struct ConnectTests {
     func noDescriptors() async {
         // In a process of its own, because the limit is the process's.
         await #expect(processExitsWith: .success) {
-            let loop = EventLoop(name: "test")
+            let loop = EventLoop(name: "test", userTimeout: 0)
             let serverSide = Recorder(loop)
             let listener = try await loop.onThrowing {
                 try loop.listen(on: .host("127.0.0.1", port: 0)) { _ in serverSide }
@@ -302,7 +302,7 @@ struct ConnectTests {
     @Test("A listener that paused goes on as soon as its loop closes a descriptor")
     func resumeAccepting() async {
         await #expect(processExitsWith: .success) {
-            let loop = EventLoop(name: "test")
+            let loop = EventLoop(name: "test", userTimeout: 0)
             let pair = try await Pair.make(loop)
             let raw = Raw.socket()
             var limit = rlimit(rlim_cur: 64, rlim_max: 64)

@@ -182,7 +182,7 @@ struct DeadlineTests {
 
     @Test("Sleep throws when the loop is shut down, and after that")
     func shutdownEndsSleep() async {
-        let loop = EventLoop(name: "test")
+        let loop = EventLoop(name: "test", userTimeout: 0)
         let task = Task { () -> Bool in
             do {
                 try await loop.sleep(for: .seconds(3600))
@@ -201,13 +201,13 @@ struct DeadlineTests {
     func idle() async throws {
         try await withLoop { loop in
             let pair = try await Pair.make(loop)
-            let other = EventLoop(name: "other")
+            let other = EventLoop(name: "other", userTimeout: 0)
             await loop.on { _ = loop.schedule(at: loop.now.advanced(by: .seconds(3600))) {} }
+            let before = await loop.on { loop.statistics.wakeUps }
             // The other loop measures the time, so that this one has no reason to wake.
-            try await other.sleep(for: .milliseconds(20))
-            let before = loop.statistics.wakeUps
             try await other.sleep(for: .milliseconds(100))
-            #expect(loop.statistics.wakeUps == before)
+            // But for this question.
+            #expect(await loop.on { loop.statistics.wakeUps } <= before + 1)
             await other.shutdown()
             await loop.on { pair.client.close() }
         }

@@ -201,7 +201,7 @@ struct ExecutorTests {
 
     @Test("A job enqueued after the shutdown still runs, one at a time, and counts as on the loop")
     func afterShutdown() async {
-        let loop = EventLoop(name: "test")
+        let loop = EventLoop(name: "test", userTimeout: 0)
         let counter = OnLoop(loop)
         #expect(await counter.add() == 1)
         await loop.shutdown()
@@ -219,7 +219,7 @@ struct ExecutorTests {
 
     @Test("A task on the loop may shut it down")
     func shutdownFromItself() async {
-        let loop = EventLoop(name: "test")
+        let loop = EventLoop(name: "test", userTimeout: 0)
         await Task(executorPreference: loop.executor) { await loop.shutdown() }.value
     }
 
@@ -228,7 +228,7 @@ struct ExecutorTests {
         for _ in 0..<50 {
             weak var gone: EventLoop?
             do {
-                let loop = EventLoop(name: "test")
+                let loop = EventLoop(name: "test", userTimeout: 0)
                 gone = loop
                 let pair = try await Pair.make(loop)
                 await loop.on { pair.client.write("left unread") }

@@ -154,11 +154,10 @@ struct ClosingTests {
 
     @Test("Two hundred connections, ended in every way, leave no socket and no object")
     func noSocketsLeft() async throws {
-        let clientLoop = EventLoop(name: "client")
-        let serverLoop = EventLoop(name: "server")
+        let clientLoop = EventLoop(name: "client", userTimeout: 0)
+        let serverLoop = EventLoop(name: "server", userTimeout: 0)
         let server = try await ScriptedServer(on: serverLoop)
-        var configuration = Configuration()
-        configuration.eventLoop = clientLoop
+        let configuration = Configuration.patient(on: clientLoop)
         let endpoint = await server.endpoint
         for round in 0..<200 {
             weak var connection: Connection?

@@ -16,7 +16,7 @@ struct CompressionTests {
         let transcript = try Transcript(contentsOf: Fixture.path(Self.session))
         let options = ReplayOptions(compresses: compresses)
         let node = try await TestNode(replaying: transcript, options: options)
-        var configuration = Configuration()
+        var configuration = Configuration.patient()
         configuration.compression = compression
         let web3 = try await Web3.connect(to: node.endpoint, configuration: configuration)
         var heads: [BlockHeader] = []
@@ -58,7 +58,7 @@ struct CompressionTests {
                 """
         )
         let node = try await TestNode(replaying: transcript, options: ReplayOptions(compresses: true))
-        var configuration = Configuration()
+        var configuration = Configuration.patient()
         configuration.compression = .deflate()
         let web3 = try await Web3.connect(to: node.endpoint, configuration: configuration)
         for _ in 0..<3 {

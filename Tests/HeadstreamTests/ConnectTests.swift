@@ -165,9 +165,8 @@ struct ConnectTests {
 
     @Test("A loop that was shut down connects nothing and loses nothing")
     func shutDownLoop() async throws {
-        let loop = EventLoop(name: "ended")
-        var configuration = Configuration()
-        configuration.eventLoop = loop
+        let loop = EventLoop(name: "ended", userTimeout: 0)
+        let configuration = Configuration.patient(on: loop)
         let server = try await ScriptedServer(on: EventLoop.shared)
         let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
         let stream = try await web3.subscribe(NumbersRequest())

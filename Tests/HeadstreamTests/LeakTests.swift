@@ -23,8 +23,7 @@ struct LeakTests {
         await #expect(processExitsWith: .success) {
             let before = Set(OpenDescriptors.all)
             let loop = EventLoop(name: "test")
-            var configuration = Configuration()
-            configuration.eventLoop = loop
+            let configuration = Configuration.patient(on: loop)
             let server = try await ScriptedServer(on: loop)
             let ipc = try await ScriptedServer(on: loop, isIPC: true)
             let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
@@ -60,11 +59,10 @@ struct LeakTests {
     func sigpipe() async throws {
         await #expect(processExitsWith: .success) {
             signal(SIGPIPE, SIG_DFL)
-            let loop = EventLoop(name: "test")
+            let loop = EventLoop(name: "test", userTimeout: 0)
             for isIPC in [false, true] {
                 let server = try await ScriptedServer(on: loop, isIPC: isIPC, script: { _, _ in })
-                var configuration = Configuration()
-                configuration.eventLoop = loop
+                var configuration = Configuration.patient(on: loop)
                 configuration.reconnect = .never
                 let web3 = try await Web3.connect(to: await server.endpoint, configuration: configuration)
                 // Both in one turn of the loop: the end is not read before the requests are written.
@@ -101,11 +99,10 @@ struct LeakTests {
     @Test("Edge case 109: without a descriptor connecting is an error with a name, and works again with one")
     func noDescriptors() async throws {
         await #expect(processExitsWith: .success) {
-            let loop = EventLoop(name: "test")
+            let loop = EventLoop(name: "test", userTimeout: 0)
             let server = try await ScriptedServer(on: loop)
             let endpoint = await server.endpoint
-            var configuration = Configuration()
-            configuration.eventLoop = loop
+            let configuration = Configuration.patient(on: loop)
             var limit = rlimit(rlim_cur: 64, rlim_max: 64)
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             var taken: [Int32] = []
@@ -158,8 +155,8 @@ enum Cuts {
         say("seed \(seed)")
         do {
             var random = SeededGenerator(seed: seed)
-            let serverLoop = EventLoop(name: "server")
-            let clientLoop = EventLoop(name: "client")
+            let serverLoop = EventLoop(name: "server", userTimeout: 0)
+            let clientLoop = EventLoop(name: "client", userTimeout: 0)
             let servers = [
                 try await ScriptedServer(on: serverLoop), try await ScriptedServer(on: serverLoop, upgrade: .silence),
                 try await ScriptedServer(on: serverLoop, isIPC: true),
@@ -170,10 +167,9 @@ enum Cuts {
             let proxy = ScriptedProxy(on: serverLoop, .silence)
             let place = try await proxy.listen()
             endpoints.append("ws://node.example")
-            var configuration = Configuration()
-            configuration.eventLoop = clientLoop
+            var configuration = Configuration.patient(on: clientLoop)
             configuration.proxy = .http(host: place.host, port: place.port)
-            configuration.keepalive = .request(every: .milliseconds(100), timeout: .seconds(60))
+            configuration.keepalive = .request(every: .milliseconds(100), timeout: .seconds(3600))
 
             var baseline = (descriptors: 0, memory: 0)
             for round in 0..<1300 {
@@ -215,7 +211,7 @@ enum Cuts {
                 guard (try? await session.connection.open()) != nil else { return }
                 let id = session.ids.take()
                 let text = Array(#"{"jsonrpc":"2.0","id":\#(id.rawValue),"method":"m","params":[]}"#.utf8)
-                _ = await session.connection.call(id, text: text, timeout: .seconds(60))
+                _ = await session.connection.call(id, text: text, timeout: .seconds(3600))
             }
             let loop = configuration.loop
             for _ in 0..<turns {

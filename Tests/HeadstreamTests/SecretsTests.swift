@@ -234,7 +234,7 @@ struct SecretsTests {
                 to: path,
                 configuration: configuration
             )
-            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: Configuration())
+            let web3 = try await Web3.connect(to: recorder.endpoint, configuration: .patient())
             let answer = try await web3.request("web3_clientVersion", as: String.self)
             #expect(answer == quoted)
             _ = await failure { for try await _ in web3.notifications(NumbersRequest()) {} }

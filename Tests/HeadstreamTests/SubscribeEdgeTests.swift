@@ -68,6 +68,7 @@ struct SubscribeEdgeTests {
             server in
             let error = await #expect(throws: Web3Error.self) { _ = try await web3.subscribe(NumbersRequest()) }
             #expect(error?.code == .timedOut)
+            await server.until { $0.count(of: "eth_subscribe") == 1 }
             let call = await server.log.calls[0]
             await server.act { $0.answer(call, "\"0xdead\"") }
             await server.until { $0.count(of: "eth_unsubscribe") == 1 }

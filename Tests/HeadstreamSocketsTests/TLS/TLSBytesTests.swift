@@ -6,7 +6,7 @@ import Testing
 
 @testable import HeadstreamSockets
 
-@Suite("Bytes over TLS", .timeLimit(.minutes(5)))
+@Suite("Bytes over TLS", .timeLimit(.minutes(15)))
 struct TLSBytesTests {
     @Test("Megabytes go both ways at once, in order, with messages cut anywhere")
     func bothWays() async throws {

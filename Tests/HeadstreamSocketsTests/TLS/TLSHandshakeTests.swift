@@ -6,7 +6,7 @@ import Testing
 @testable import HeadstreamSockets
 
 /// Each way a handshake fails, against OpenSSL's own server.
-@Suite("TLS handshakes", .timeLimit(.minutes(5)))
+@Suite("TLS handshakes", .timeLimit(.minutes(15)))
 struct TLSHandshakeTests {
     @Test("A server with a certificate of a trusted authority is spoken to, over TLS 1.2 and 1.3", arguments: [2, 3])
     func connects(minor: Int) async throws {

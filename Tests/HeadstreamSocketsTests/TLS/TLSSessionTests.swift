@@ -4,7 +4,7 @@ import Testing
 
 @testable import HeadstreamSockets
 
-@Suite("TLS sessions and contexts", .timeLimit(.minutes(5)))
+@Suite("TLS sessions and contexts", .timeLimit(.minutes(15)))
 struct TLSSessionTests {
     /// Connects, has one line turned round (with it come the tickets), and ends without a farewell on request.
     /// Returns whether the session was a resumed one, or how it failed.

@@ -3,6 +3,18 @@ import HeadstreamSockets
 import HeadstreamTesting
 import Testing
 
+extension Configuration {
+    /// For real sockets, where nothing is to depend on how fast the machine is; tests of timeouts set their own.
+    static func patient(on loop: EventLoop = .shared) -> Configuration {
+        var configuration = Configuration()
+        configuration.eventLoop = loop
+        configuration.connectTimeout = .seconds(3600)
+        configuration.requestTimeout = .seconds(3600)
+        configuration.keepalive = .off
+        return configuration
+    }
+}
+
 /// Where a test's client and server meet: the same test runs on each.
 enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
     /// A simulated loop with the order of a seed, time moving by itself.
@@ -81,13 +93,8 @@ enum Stage: Sendable, CaseIterable, CustomTestStringConvertible {
             }
         } else {
             let loop = EventLoop(name: "stage", userTimeout: 0)
-            var configuration = Configuration()
-            configuration.eventLoop = loop
+            var configuration = Configuration.patient(on: loop)
             if let certificate { configuration.tls.trustRoots = certificate.trustRoots }
-            // Nothing is to depend on how fast the machine is; tests of timeouts set their own.
-            configuration.connectTimeout = .seconds(3600)
-            configuration.requestTimeout = .seconds(3600)
-            configuration.keepalive = .off
             do {
                 try await play(loop, configuration)
                 await loop.shutdown()
