@@ -61,6 +61,8 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let cursorOrphaned = Code("cursorOrphaned")
         /// The node took back a block that it had called final.
         public static let finalityViolated = Code("finalityViolated")
+        /// A stream was to be verified, and the chain's hashes follow another rule than Ethereum's.
+        public static let unverifiable = Code("unverifiable")
         /// After a reconnect the node is of another chain than before.
         public static let wrongChain = Code("wrongChain")
         /// A value given by the caller cannot be sent: a parameter that does not encode, a header with a line break.

@@ -64,11 +64,11 @@ struct LogFilterTests {
 
     @Test("A call's parameters are JSON, and what is no JSON is a string")
     func parameters() {
-        #expect(CallCommand.parameter("latest") == "latest")
-        #expect(CallCommand.parameter("\"latest\"") == "latest")
-        #expect(CallCommand.parameter("0x10") == "0x10")
-        #expect(CallCommand.parameter("true") == true)
-        #expect(CallCommand.parameter("[1,{\"a\":null}]") == [1, ["a": nil]])
-        #expect(CallCommand.parameter("") == "")
+        #expect(MethodArguments.parameter("latest") == "latest")
+        #expect(MethodArguments.parameter("\"latest\"") == "latest")
+        #expect(MethodArguments.parameter("0x10") == "0x10")
+        #expect(MethodArguments.parameter("true") == true)
+        #expect(MethodArguments.parameter("[1,{\"a\":null}]") == [1, ["a": nil]])
+        #expect(MethodArguments.parameter("") == "")
     }
 }

@@ -384,7 +384,7 @@ actor Connection {
 }
 
 extension Endpoint {
-    var isIPC: Bool {
+    package var isIPC: Bool {
         if case .ipc = self.target { true } else { false }
     }
 }

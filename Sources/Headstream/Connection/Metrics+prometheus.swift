@@ -17,6 +17,11 @@ extension Metrics {
         text.counter("requests", "Requests made.", self.requests)
         text.counter("responses", "Answers to requests.", self.responses)
         text.counter("notifications", "Notifications that had a subscription.", self.notifications)
+        text.counter(
+            "notifications_early",
+            "Notifications before the answer that told their subscription.",
+            self.notificationsEarly
+        )
         text.counter("notifications_lost", "Notifications dropped for slow consumers.", self.notificationsLost)
         text.counter("reading_pauses", "Times that reading was suspended.", self.readingPauses)
         text.counter("malformed_messages", "Messages that were no JSON-RPC.", self.malformedMessages)

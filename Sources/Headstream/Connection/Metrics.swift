@@ -18,6 +18,8 @@ public struct Metrics: Hashable, Sendable {
     public var latencies = LatencyHistogram()
     /// Notifications that had a subscription.
     public var notifications: UInt64 = 0
+    /// Those of them that came before the answer that told their subscription, as some nodes send them.
+    public var notificationsEarly: UInt64 = 0
     /// Notifications that were dropped because a consumer was slow.
     public var notificationsLost: UInt64 = 0
     /// How often reading was suspended for a slow consumer.
@@ -53,6 +55,7 @@ public struct Metrics: Hashable, Sendable {
         self.responses += other.responses
         self.latencies.add(other.latencies)
         self.notifications += other.notifications
+        self.notificationsEarly += other.notificationsEarly
         self.notificationsLost += other.notificationsLost
         self.readingPauses += other.readingPauses
         self.malformedMessages += other.malformedMessages
@@ -63,6 +66,7 @@ public struct Metrics: Hashable, Sendable {
         self.responses += statistics.responses
         self.latencies = statistics.latencies
         self.notifications += statistics.notifications
+        self.notificationsEarly += statistics.early
         self.notificationsLost += statistics.lost
         self.readingPauses += statistics.pauses
         self.malformedMessages += statistics.malformed

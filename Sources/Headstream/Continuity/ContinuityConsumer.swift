@@ -14,6 +14,7 @@ package struct ConsumerOptions: Sendable {
     package var origin: Origin
     /// Whether it is told of finality, which costs requests.
     package var isToldFinality: Bool
+    package var verify: Verification
 
     package enum Origin: Sendable {
         /// Above the newest block.
@@ -28,12 +29,14 @@ package struct ConsumerOptions: Sendable {
         filter: FilterID? = nil,
         finality: Finality = .latest,
         origin: Origin = .latest,
-        isToldFinality: Bool = false
+        isToldFinality: Bool = false,
+        verify: Verification = .off
     ) {
         self.filter = filter
         self.finality = finality
         self.origin = origin
         self.isToldFinality = isToldFinality
+        self.verify = verify
     }
 }
 
@@ -65,6 +68,7 @@ struct ContinuityConsumer: Sendable {
     var unaudited: UInt64 = 0
     /// The highest block that it was told to be final.
     var finalized: UInt64?
+    var isToldUnverifiable = false
 
     enum State: Sendable {
         /// Its start is not known, or not yet in the window.

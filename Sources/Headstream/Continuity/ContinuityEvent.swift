@@ -6,6 +6,8 @@ public enum GapReason: Sendable, Hashable {
     case beyondLimit
     /// The node did not give the blocks that it told of.
     case unavailable
+    /// The node's headers of these blocks do not give their hashes (``Verification``).
+    case unverified
     /// A reorganisation went deeper than what is remembered: what was told of these blocks may be void.
     case reorganisationTooDeep
 }
@@ -42,6 +44,8 @@ package enum ContinuityEvent: Sendable {
     case finalized(BlockRef)
     /// The place to resume from has moved.
     case progress(Cursor)
+    /// Something that the node said of this block did not stand up to ``Verification``.
+    case unverified(BlockRef, VerificationFailure)
     /// The stream ends here.
     case failed(ContinuityFailure)
 }

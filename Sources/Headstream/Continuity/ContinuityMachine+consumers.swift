@@ -139,7 +139,13 @@ extension ContinuityMachine {
                 continue
             }
             guard let ceiling, next <= ceiling, next <= tip.number, let block = self.window[next] else { break }
+            guard self.mayTell(block, to: index) else {
+                self.skip(index, next...next, .unverified)
+                continue
+            }
             guard self.tell(index, block, tip: tip.number) else { break }
+            // After each block: what is caught up with can be kept block by block.
+            self.movePosition(index)
         }
         self.movePosition(index)
         if self.consumers[index].options.isToldFinality, let final = self.finality.known,

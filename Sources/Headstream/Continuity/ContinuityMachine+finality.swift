@@ -6,6 +6,8 @@ extension ContinuityMachine {
         var known: BlockRef?
         var safe: BlockRef?
         var token: UInt64?
+        /// What was asked, a call each.
+        var asked: [BlockTag] = []
         /// The move at which it was last asked, and how many moves pass before it is asked again: learnt.
         var askedAt: UInt64?
         var interval: UInt64 = 1
@@ -29,35 +31,43 @@ extension ContinuityMachine {
 
     mutating func requestForFinality() {
         guard self.isLevel, self.finality.token == nil else { return }
-        let isWanted = self.consumers.contains {
-            $0.state != .ended
-                && ($0.options.isToldFinality || $0.options.finality == .safe || $0.options.finality == .finalized)
-        }
-        guard isWanted else { return }
-        if let askedAt = self.finality.askedAt, self.move < askedAt &+ self.finality.interval { return }
+        let wanted = self.wantedFinality
+        guard !wanted.isEmpty else { return }
+        let isNew = !wanted.allSatisfy { self.finality.asked.contains($0) }
+        if !isNew, let askedAt = self.finality.askedAt, self.move < askedAt &+ self.finality.interval { return }
         self.finality.askedAt = self.move
-        self.finality.token = self.request(.finality, [.header(.safe), .header(.finalized)])
+        self.finality.asked = wanted
+        self.finality.token = self.request(.finality, wanted.map { .header($0) })
+    }
+
+    /// What some consumer is told of, or waits for; hosted nodes charge each call.
+    private var wantedFinality: [BlockTag] {
+        var wanted: Set<BlockTag> = []
+        for consumer in self.consumers where consumer.state != .ended {
+            if consumer.options.isToldFinality || consumer.options.finality == .finalized { wanted.insert(.finalized) }
+            if consumer.options.finality == .safe { wanted.insert(.safe) }
+        }
+        return [.safe, .finalized].filter { wanted.contains($0) }
     }
 
     mutating func finalityAnswered(_ answers: [ChainAnswer]) {
         self.finality.token = nil
-        var blocks: [ChainBlock?] = answers.map { ChainBlock($0) }
-        while blocks.count < 2 { blocks.append(nil) }
-        if let safe = blocks[0], self.isOnChain(safe) {
-            // Unlike finality, safety may be taken back, by a reorganisation.
-            if safe.number > self.finality.safe?.number ?? 0 || self.finality.safe == nil {
-                self.finality.safe = safe.ref
+        var hasMoved = false
+        for (tag, answer) in zip(self.finality.asked, answers) {
+            // Without an answer: a chain without finality, or without these names for it.
+            guard let block = ChainBlock(answer) else { continue }
+            guard self.isOnChain(block) else { return }
+            // Neither moves back here, even where the node's does (bsc 1683). Safety is taken back by a reorganisation.
+            if tag == .safe, self.finality.safe.map({ block.number > $0.number }) ?? true {
+                self.finality.safe = block.ref
+                hasMoved = true
+            } else if tag == .finalized, self.finality.known.map({ block.number > $0.number }) ?? true {
+                self.finality.known = block.ref
+                hasMoved = true
             }
         }
-        guard let final = blocks[1], self.isOnChain(final) else { return }
-        if let known = self.finality.known, final.number <= known.number {
-            // It does not move back here, even where the node's does (bsc 1683).
-            self.finality.interval = min(self.finality.interval &* 2, 32)
-            return
-        }
-        let isFirst = self.finality.known == nil
-        self.finality.known = final.ref
-        if !isFirst { self.finality.interval = max(self.finality.interval / 2, 1) }
+        let interval = self.finality.interval
+        self.finality.interval = hasMoved ? max(interval / 2, 1) : min(interval &* 2, 32)
     }
 
     /// Finality of a block that the window contradicts is another backend's.

@@ -29,6 +29,7 @@ extension ContinuityMachine {
             self.books[index].waiting.add(log)
             return
         }
+        guard self.admits([log], of: block, for: self.books[index]) else { return }
         // No entry: the bloom had excluded the filter.
         if self.bloomsAreTrusted, self.books[index].entries[number] == nil { self.distrustBlooms() }
         if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
@@ -147,7 +148,7 @@ extension ContinuityMachine {
         self.books[index].spent += 1
         let isPlain: (ChainBlock) -> Bool = { book.entries[$0.number]?.isDisputed == false }
         let inSpan = needed.prefix { isPlain($0) && $0.number - first.number < self.planner.span }
-        if inSpan.count >= Self.worthARange, let last = inSpan.last {
+        if inSpan.count >= Self.worthARange, book.options.verify != .logs, let last = inSpan.last {
             self.requestRange(index, first.number...last.number, isAudit: false)
             return true
         }
@@ -155,7 +156,8 @@ extension ContinuityMachine {
         let token = self.request(
             .book(book.id),
             blocks.map { block in
-                var filter = book.filter
+                // All of them make up the bloom.
+                var filter = book.options.verify == .logs ? LogFilter() : book.filter
                 filter.blocks = .hash(self.window.answeredHash(block.number) ?? block.hash)
                 return .logs(filter)
             }
@@ -226,7 +228,8 @@ extension ContinuityMachine {
             guard self.window.contains(ref.number, ref.hash), let block = self.window[ref.number] else { continue }
             let answer = place < answers.count ? answers[place] : answers.last ?? .failure(.other)
             guard case .logs(let logs) = answer,
-                logs.allSatisfy({ $0.blockHash.map { self.window.contains(ref.number, $0) } ?? false })
+                logs.allSatisfy({ $0.blockHash.map { self.window.contains(ref.number, $0) } ?? false }),
+                self.admits(logs, of: block, for: self.books[index], areAll: true)
             else {
                 if failed == nil { failed = ref }
                 if case .failure(let told) = answer { failure = told }
@@ -311,6 +314,19 @@ extension ContinuityMachine {
             }
             if !isAudit { self.bookFailed(index, self.window[range.lowerBound]?.ref, .other) }
             return
+        }
+        if self.books[index].options.verify != .off {
+            let ofBlocks = Dictionary(grouping: logs) { $0.blockNumber ?? 0 }
+            for number in range {
+                guard let block = self.window[number], let told = ofBlocks[number] else { continue }
+                guard !self.admits(told, of: block, for: self.books[index]) else { continue }
+                if isAudit {
+                    self.books[index].auditRefusedAt = self.move
+                } else {
+                    self.bookFailed(index, block.ref, .other)
+                }
+                return
+            }
         }
         self.planner.answered(count)
         self.books[index].failures = 0

@@ -109,6 +109,7 @@ package struct ContinuityMachine: Sendable {
 
     var backfill = Backfill()
     var finality = FinalityWatch()
+    var verifying = Verifying()
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
@@ -145,7 +146,12 @@ package struct ContinuityMachine: Sendable {
             self.isConnected = true
         case .acknowledged(let heads, let filters): self.acknowledged(heads: heads, filters)
         case .connectionLost: self.connectionEnded()
-        case .head(let header): self.headReceived(header)
+        case .head(let header):
+            if self.admits(pushed: header) {
+                self.headReceived(header)
+            } else if self.isConnected {
+                self.wantsLatest = true
+            }
         case .log(let id, let log): self.logReceived(id, log)
         case .answered(let token, let answers): self.answered(token, answers)
         case .failed(let token, let failure): self.answered(token, [.failure(failure)])
@@ -157,8 +163,11 @@ package struct ContinuityMachine: Sendable {
         case .joined(let id, let options):
             if !self.consumers.contains(where: { $0.id == id }) {
                 self.consumers.append(ContinuityConsumer(id, options))
+                self.consumersChanged()
             }
-        case .left(let id): self.consumers.removeAll { $0.id == id }
+        case .left(let id):
+            self.consumers.removeAll { $0.id == id }
+            self.consumersChanged()
         case .paused(let id): self.withConsumer(id) { $0.isPaused = true }
         case .resumed(let id): self.withConsumer(id) { $0.isPaused = false }
         }
@@ -225,6 +234,7 @@ package struct ContinuityMachine: Sendable {
 
     private mutating func answered(_ token: UInt64, _ answers: [ChainAnswer]) {
         guard let owner = self.inFlight.removeValue(forKey: token) else { return }
+        let answers = self.verifying.isOn ? answers.map { self.admitted($0) } : answers
         for case .failure(.rateLimited(let after)) in answers {
             self.quietUntil = max(self.quietUntil, self.now &+ min(after ?? 1_000_000_000, 60_000_000_000))
         }

@@ -20,11 +20,18 @@ package struct FilterOptions: Sendable {
     /// it.
     package var audit: Int
     package var delivery: LogDelivery
+    package var verify: Verification
 
-    package init(filter: LogFilter, audit: Int = 32, delivery: LogDelivery = .pushed) {
+    package init(
+        filter: LogFilter,
+        audit: Int = 32,
+        delivery: LogDelivery = .pushed,
+        verify: Verification = .off
+    ) {
         self.filter = filter
         self.filter.blocks = .unspecified
         self.audit = min(max(audit, 1), 1 << 16)
         self.delivery = delivery
+        self.verify = verify
     }
 }

@@ -77,7 +77,9 @@ struct LogBook: Sendable {
 
     var filter: LogFilter { self.options.filter }
     /// Whether each block is held back until an answer by hash has closed it.
-    var holds: Bool { self.options.audit <= 1 || self.options.delivery == .fetched }
+    var holds: Bool {
+        self.options.audit <= 1 || self.options.delivery == .fetched || self.options.verify == .logs
+    }
     var auditInterval: UInt64 { self.options.audit <= 1 ? 32 : UInt64(self.options.audit) }
 
     // MARK: - What is known of a block

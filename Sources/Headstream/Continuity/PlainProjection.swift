@@ -8,6 +8,8 @@ package enum PlainStreamFailure: Error, Sendable, Hashable {
     case rollbackBeyondMemory(BlockRef)
     /// The cursor's block is no longer on the chain; this ancestor is.
     case cursorOrphaned(BlockRef)
+    /// Blocks of this chain, this one for a beginning, cannot be verified, which was asked for.
+    case unverifiable(BlockRef)
     case ended(ContinuityFailure)
 }
 
@@ -33,7 +35,8 @@ package struct PlainHeads: Sendable {
         case .passed:
             self.resumed = nil
             return nil
-        case .log, .caughtUp, .finalized, .progress: return nil
+        case .unverified(let block, .unverifiable): throw .unverifiable(block)
+        case .log, .caughtUp, .finalized, .progress, .unverified: return nil
         }
     }
 }
@@ -82,7 +85,8 @@ package struct PlainLogs: Sendable {
         case .passed:
             self.resumed = nil
             return []
-        case .head, .caughtUp, .progress: return []
+        case .unverified(let block, .unverifiable): throw .unverifiable(block)
+        case .head, .caughtUp, .progress, .unverified: return []
         case .finalized(let block):
             // What is final is not told again.
             self.forget { $0.blockNumber ?? 0 <= block.number }

@@ -39,6 +39,11 @@ public enum StreamStart: Hashable, Sendable {
         case .cursor(let cursor): .cursor(cursor)
         }
     }
+
+    /// The cursor that a stream is resumed from.
+    package var cursor: Cursor? {
+        if case .cursor(let cursor) = self { cursor } else { nil }
+    }
 }
 
 /// What a gapless stream is asked for.
@@ -50,10 +55,17 @@ struct GaplessWish: Sendable {
     var finality = Finality.latest
     var audit = 32
     var delivery = LogDelivery.pushed
-    /// Whether the node is asked how far its chain is final.
+    var verify = Verification.off
+    /// Whether the node is asked how far its chain is final: updates tell it, items alone do not.
     var isToldFinality = false
 
     var origin: ConsumerOptions.Origin { self.start.origin }
+
+    func toldFinality(_ isTold: Bool) -> Self {
+        var wish = self
+        wish.isToldFinality = isTold
+        return wish
+    }
 }
 
 extension Eth {
@@ -71,12 +83,14 @@ extension Eth {
     ///   - continuity: with the most to catch up with.
     ///   - start: where to begin; above the newest block by default.
     ///   - finality: until when a head is held back; not at all by default.
+    ///   - verify: how far what the node says is checked; `.logs` is no more than `.headers` here.
     public func newHeads(
         continuity: Continuity,
         from start: StreamStart = .latest,
-        finality: Finality = .latest
+        finality: Finality = .latest,
+        verify: Verification = .off
     ) -> GaplessHeads {
-        let wish = GaplessWish(continuity: continuity, start: start, finality: finality)
+        let wish = GaplessWish(continuity: continuity, start: start, finality: finality, verify: verify)
         return GaplessHeads(source: GaplessSource(session: self.web3.session, wish: wish))
     }
 
@@ -89,13 +103,15 @@ extension Eth {
     ///   - audit: pushed logs are compared with what `eth_getLogs` gives every so many blocks; 1 holds each block until then.
     ///   - delivery: whether logs are pushed, or asked for block by block, which is cheaper for filters with several logs a
     ///     block on hosted nodes.
+    ///   - verify: how far what the node says is checked.
     public func logs(
         _ filter: LogFilter,
         continuity: Continuity,
         from start: StreamStart = .latest,
         finality: Finality = .latest,
         audit: Int = 32,
-        delivery: LogDelivery = .pushed
+        delivery: LogDelivery = .pushed,
+        verify: Verification = .off
     ) -> GaplessLogs {
         var filter = filter
         filter.blocks = .unspecified
@@ -105,7 +121,8 @@ extension Eth {
             start: start,
             finality: finality,
             audit: audit,
-            delivery: delivery
+            delivery: delivery,
+            verify: verify
         )
         return GaplessLogs(source: GaplessSource(session: self.web3.session, wish: wish))
     }

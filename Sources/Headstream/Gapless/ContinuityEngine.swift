@@ -68,7 +68,8 @@ final class ContinuityEngine: @unchecked Sendable {
             filter: filter,
             finality: wish.finality,
             origin: wish.origin,
-            isToldFinality: wish.isToldFinality
+            isToldFinality: wish.isToldFinality,
+            verify: wish.verify
         )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
@@ -115,10 +116,15 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// The filter's name: streams that want the same of it share one server subscription.
     private func filterID(for filter: LogFilter, _ wish: GaplessWish) -> FilterID {
-        let options = FilterOptions(filter: filter, audit: wish.audit, delivery: wish.delivery)
+        let options = FilterOptions(
+            filter: filter,
+            audit: wish.audit,
+            delivery: wish.delivery,
+            verify: wish.verify
+        )
         let same = self.filters.first { _, pushed in
             pushed.options.filter == options.filter && pushed.options.audit == options.audit
-                && pushed.options.delivery == options.delivery
+                && pushed.options.delivery == options.delivery && pushed.options.verify == options.verify
         }
         if let id = same?.key {
             self.filters[id]?.consumers += 1

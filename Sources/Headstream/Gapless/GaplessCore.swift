@@ -98,7 +98,7 @@ final class GaplessCore {
 
 extension Web3Error {
     /// What the plain sequence throws where it cannot go on.
-    init(_ failure: PlainStreamFailure) {
+    package init(_ failure: PlainStreamFailure) {
         switch failure {
         case .gap(let range, let reason):
             self.init(.gap, "blocks \(range.lowerBound) to \(range.upperBound) are missing: \(reason.text)")
@@ -106,6 +106,11 @@ extension Web3Error {
             self.init(.gap, "what was told above block \(block) is void, and more of it than is remembered")
         case .cursorOrphaned(let block):
             self.init(.cursorOrphaned, "the cursor's block left the chain; it goes on behind block \(block)")
+        case .unverifiable(let block):
+            self.init(
+                .unverifiable,
+                "the header of block \(block) does not give its hash by Ethereum's rule: this chain cannot be verified"
+            )
         case .ended(let failure):
             self.init(failure)
         }
@@ -126,6 +131,7 @@ extension GapReason {
         switch self {
         case .beyondLimit: "more than the stream's limit allows to catch up with"
         case .unavailable: "the node did not give them"
+        case .unverified: "the node's headers do not give their hashes"
         case .reorganisationTooDeep: "a reorganisation went deeper than what is remembered"
         }
     }

@@ -9,14 +9,26 @@ public struct GaplessHeads: AsyncSequence, Sendable {
     let source: GaplessSource
 
     public func makeAsyncIterator() -> Iterator {
-        var cursor: Cursor?
-        if case .cursor(let from) = self.source.wish.start { cursor = from }
-        return Iterator(core: GaplessCore(self.source), plain: PlainHeads(resumedFrom: cursor))
+        Iterator(core: GaplessCore(self.source), plain: PlainHeads(resumedFrom: self.source.wish.start.cursor))
     }
 
-    /// The same stream with everything that happens on it: rollbacks, gaps, losses of the connection, cursors.
-    public var updates: GaplessUpdates<BlockHeader> {
-        GaplessUpdates(source: self.source) { if case .head(let head) = $0 { head } else { nil } }
+    /// The same stream with everything that happens on it: rollbacks, gaps, finality, losses of the connection,
+    /// cursors.
+    public var updates: GaplessUpdates<BlockHeader> { self.updates(isToldFinality: true) }
+
+    /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
+    package func updates(isToldFinality: Bool) -> GaplessUpdates<BlockHeader> {
+        let source = GaplessSource(session: self.source.session, wish: self.source.wish.toldFinality(isToldFinality))
+        return GaplessUpdates(source: source, Self.item)
+    }
+
+    /// The same stream block by block, each with its one head.
+    public var blocks: GaplessBlocks<BlockHeader> {
+        GaplessBlocks(source: self.source, item: Self.item) { $0.number }
+    }
+
+    private static let item: @Sendable (ContinuityEvent) -> BlockHeader? = {
+        if case .head(let head) = $0 { head } else { nil }
     }
 
     /// Belongs to one task at a time; copies share its place in the stream.
@@ -54,16 +66,25 @@ public struct GaplessLogs: AsyncSequence, Sendable {
     let source: GaplessSource
 
     public func makeAsyncIterator() -> Iterator {
-        var cursor: Cursor?
-        if case .cursor(let from) = self.source.wish.start { cursor = from }
-        return Iterator(core: GaplessCore(self.source), plain: PlainLogs(resumedFrom: cursor))
+        Iterator(core: GaplessCore(self.source), plain: PlainLogs(resumedFrom: self.source.wish.start.cursor))
     }
 
-    /// The same stream with everything that happens on it: rollbacks, gaps, losses of the connection, cursors. Logs of
-    /// orphaned blocks are not told again here: the rollback voids them.
-    public var updates: GaplessUpdates<Log> {
-        GaplessUpdates(source: self.source) { if case .log(let log) = $0 { log } else { nil } }
+    /// The same stream with everything that happens on it: rollbacks, gaps, finality, losses of the connection,
+    /// cursors. Logs of orphaned blocks are not told again here: the rollback voids them.
+    public var updates: GaplessUpdates<Log> { self.updates(isToldFinality: true) }
+
+    /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
+    package func updates(isToldFinality: Bool) -> GaplessUpdates<Log> {
+        let source = GaplessSource(session: self.source.session, wish: self.source.wish.toldFinality(isToldFinality))
+        return GaplessUpdates(source: source, Self.item)
     }
+
+    /// The same stream block by block, empty ones included.
+    public var blocks: GaplessBlocks<Log> {
+        GaplessBlocks(source: self.source, item: Self.item) { $0.blockNumber }
+    }
+
+    private static let item: @Sendable (ContinuityEvent) -> Log? = { if case .log(let log) = $0 { log } else { nil } }
 
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
@@ -114,10 +135,13 @@ public enum GaplessUpdate<Item: Sendable>: Sendable {
     case gap(ClosedRange<UInt64>, GapReason)
     /// All that the node had has been told; from here on it is live.
     case caughtUp
-    /// This block cannot be reorganised any more.
+    /// This block, which was told before, and all below it cannot be reorganised any more. The node is asked now and then
+    /// when a head comes, as seldom as its finality moves; of a chain without finality nothing is told.
     case finalized(BlockRef)
     /// The place to resume from has moved: keep it with what was made of the items before.
     case progress(Cursor)
+    /// Something that the node said of this block did not stand up to ``Verification``. What is wrong is not used.
+    case unverified(BlockRef, VerificationFailure)
     /// The connection is lost; what is missed meanwhile is fetched.
     case disconnected(Web3Error)
     /// It stands again.
@@ -172,6 +196,7 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
             case .caughtUp: .caughtUp
             case .finalized(let block): .finalized(block)
             case .progress(let cursor): .progress(cursor)
+            case .unverified(let block, let failure): .unverified(block, failure)
             case .failed(let failure): throw Web3Error(failure)
             }
         }

@@ -2,14 +2,7 @@ import Headstream
 
 /// `headstream call`.
 enum CallCommand {
-    static let method = Positional("METHOD", .text, help: "The method, such as eth_blockNumber.")
-    static let parameters = Positional(
-        "JSON",
-        .text,
-        required: false,
-        repeatable: true,
-        help: "Its parameters, each as JSON; what is no JSON is taken as a string."
-    )
+    static let call = MethodArguments(help: "The method, such as eth_blockNumber.")
 
     static let declaration = Command(
         "call",
@@ -20,21 +13,15 @@ enum CallCommand {
             The result is one line, as the node wrote it. An error of the node goes to stderr with its code and data.
             """,
         options: SharedOptions.source,
-        arguments: [method, parameters],
+        arguments: call.all,
         footer: SharedOptions.footer
     )
 
     static func run(_ run: Run) async throws {
-        let method = run.arguments[self.method] ?? ""
-        let parameters = run.arguments.all(self.parameters).map(self.parameter)
+        let (method, parameters) = self.call.values(of: run.arguments)
         try await run.withWeb3 { web3 in
             let result = try await web3.request(method, parameters: parameters, as: RawJSON.self)
             run.terminal.print { JSONLine.append(result.bytes, to: &$0) }
         }
-    }
-
-    /// A parameter from the command line: JSON, or the text as a string, so that `latest` needs no quotes.
-    static func parameter(_ text: String) -> JSONValue {
-        (try? JSONValue(parsing: text)) ?? .string(text)
     }
 }

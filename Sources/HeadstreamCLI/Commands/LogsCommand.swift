@@ -27,21 +27,40 @@ enum LogsCommand {
     static let declaration = Command(
         "logs",
         summary: "Print logs that contracts emit, as they come.",
-        discussion: "Subscribes to logs and prints a line a log: block, address, topics and data.",
-        options: SharedOptions.source + [address, topic, event] + SharedOptions.stream,
+        discussion: """
+            Subscribes to logs and prints a line a log: block, address, topics and data.
+
+            \(ContinuityOptions.discussion) Logs of blocks that leave the chain are printed again, marked as removed.
+            """,
+        options: SharedOptions.source + [address, topic, event] + ContinuityOptions.all + SharedOptions.stream,
         footer: SharedOptions.footer
     )
 
     static func run(_ run: Run) async throws {
         let filter = try self.filter(run.arguments)
-        try await run.withWeb3 { web3 in
-            if run.arguments[SharedOptions.json] {
-                try await run.printRaw(LogsRequest(filter), of: web3)
-            } else {
-                var table = LogTable(style: .standardOutput())
-                try await run.printStream(web3.eth.logs(filter).updates, of: web3) { log, lines in
-                    lines += Array(table.line(log).utf8)
-                }
+        let following = try Following(run.arguments, of: run.name, stream: "logs \(filter)")
+        var table = LogTable(style: .standardOutput())
+        let line = { (log: Log, lines: inout [UInt8]) in lines += Array(table.line(log).utf8) }
+        try await run.withWeb3(following) { web3 in
+            guard let gapless = following.gapless else {
+                return try await run.list(LogsRequest(filter), of: web3, line)
+            }
+            let logs = web3.eth.logs(
+                filter,
+                continuity: gapless.continuity,
+                from: gapless.start,
+                finality: gapless.finality,
+                verify: gapless.verify
+            )
+            var plain = PlainLogs(resumedFrom: gapless.start.cursor)
+            try await run.listGapless(
+                logs.updates(isToldFinality: following.tellsUpdates),
+                of: web3,
+                gapless,
+                line
+            ) { event throws(PlainStreamFailure) in
+                guard let event = event.continuityEvent({ .log($0) }) else { return [] }
+                return try plain.take(event)
             }
         }
     }

@@ -18,19 +18,10 @@ enum PendingCommand {
     static func run(_ run: Run) async throws {
         let isFull = run.arguments[self.full]
         try await run.withWeb3 { web3 in
-            switch (run.arguments[SharedOptions.json], isFull) {
-            case (true, true): try await run.printRaw(NewFullPendingTransactionsRequest(), of: web3)
-            case (true, false): try await run.printRaw(NewPendingTransactionsRequest(), of: web3)
-            case (false, true):
-                try await run.printStream(web3.eth.newFullPendingTransactions().updates, of: web3) {
-                    transaction,
-                    lines in
-                    lines += Array(self.line(transaction).utf8)
-                }
-            case (false, false):
-                try await run.printStream(web3.eth.newPendingTransactions().updates, of: web3) { hash, lines in
-                    lines += Array("\(hash)\n".utf8)
-                }
+            if isFull {
+                try await run.list(NewFullPendingTransactionsRequest(), of: web3) { $1 += Array(self.line($0).utf8) }
+            } else {
+                try await run.list(NewPendingTransactionsRequest(), of: web3) { $1 += Array("\($0)\n".utf8) }
             }
         }
     }

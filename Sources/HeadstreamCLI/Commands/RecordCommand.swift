@@ -36,21 +36,11 @@ enum RecordCommand {
     )
 
     static func run(_ run: Run) async throws {
-        guard let url = run.arguments[SharedOptions.url] else {
-            throw UsageError(
-                command: "headstream record",
-                message: "the node is missing: give --url or set HEADSTREAM_URL"
-            )
-        }
+        guard let url = run.arguments[SharedOptions.url] else { throw run.nodeIsMissing() }
         guard let path = run.arguments[self.out] else {
             throw UsageError(command: "headstream record", message: "the file is missing: give --out FILE")
         }
-        var configuration = Configuration()
-        // Ctrl-C is not to wait long for a client or a node that does not answer.
-        configuration.closeTimeout = .seconds(1)
-        configuration.userAgent = "headstream-cli/\(Web3.version)"
-        run.arguments.apply(to: &configuration)
-        try TLSOptions.apply(run.arguments, of: run.name, to: &configuration)
+        let configuration = try run.configuration()
         var transports: [TestNode.Transport] = [.webSocket(port: UInt16(clamping: run.arguments[self.port] ?? 0))]
         if let path = run.arguments[self.ipc] { transports.append(.ipc(path: path)) }
         do {

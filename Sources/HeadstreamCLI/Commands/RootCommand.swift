@@ -8,7 +8,8 @@ enum RootCommand {
         options: [version],
         subcommands: [
             HeadsCommand.declaration, LogsCommand.declaration, PendingCommand.declaration, SyncingCommand.declaration,
-            SubscribeCommand.declaration, CallCommand.declaration, ReplayCommand.declaration, RecordCommand.declaration,
+            SubscribeCommand.declaration, CallCommand.declaration, DoctorCommand.declaration, ReplayCommand.declaration,
+            RecordCommand.declaration,
         ],
         footer: SharedOptions.footer
     )

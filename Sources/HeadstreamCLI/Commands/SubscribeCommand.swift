@@ -2,18 +2,7 @@ import Headstream
 
 /// `headstream subscribe`.
 enum SubscribeCommand {
-    static let method = Positional(
-        "METHOD",
-        .text,
-        help: "The method that subscribes, such as chain_subscribeNewHeads."
-    )
-    static let parameters = Positional(
-        "JSON",
-        .text,
-        required: false,
-        repeatable: true,
-        help: "Its parameters, each as JSON; what is no JSON is taken as a string."
-    )
+    static let call = MethodArguments(help: "The method that subscribes, such as chain_subscribeNewHeads.")
     static let unsubscribe = Option(
         "unsubscribe",
         "METHOD",
@@ -35,23 +24,23 @@ enum SubscribeCommand {
             method's name. A refusal of the node goes to stderr with its code and data.
             """,
         options: SharedOptions.source + [unsubscribe] + SharedOptions.streamOfJSON,
-        arguments: [method, parameters],
+        arguments: call.all,
         footer: SharedOptions.footer
     )
 
     static func run(_ run: Run) async throws {
         let request = self.request(run.arguments)
-        try await run.withWeb3 { web3 in try await run.printRaw(request, of: web3) }
+        try await run.withWeb3 { web3 in try await run.listRaw(request, of: web3) }
     }
 
     static func request(_ arguments: Arguments) -> RawRequest {
-        let method = arguments[self.method] ?? ""
+        let (method, parameters) = self.call.values(of: arguments)
         let dialect = SubscriptionDialect(ofMethod: method)
         return RawRequest(
             dialect: dialect,
             subscribeMethod: method,
             unsubscribeMethod: arguments[self.unsubscribe] ?? dialect.unsubscribeMethod(for: method),
-            parameters: arguments.all(self.parameters).map(CallCommand.parameter)
+            parameters: parameters
         )
     }
 }

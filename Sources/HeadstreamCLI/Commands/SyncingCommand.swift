@@ -15,13 +15,7 @@ enum SyncingCommand {
 
     static func run(_ run: Run) async throws {
         try await run.withWeb3 { web3 in
-            if run.arguments[SharedOptions.json] {
-                try await run.printRaw(SyncingRequest(), of: web3)
-            } else {
-                try await run.printStream(web3.eth.syncing().updates, of: web3) { status, lines in
-                    lines += Array(self.line(status).utf8)
-                }
-            }
+            try await run.list(SyncingRequest(), of: web3) { $1 += Array(self.line($0).utf8) }
         }
     }
 

@@ -15,6 +15,14 @@ final class StatusLine: Sendable {
 
     /// What it tells.
     struct Counts: Hashable {
+        enum State: String {
+            case connected
+            case reconnecting
+            /// A gapless stream fetches what it missed.
+            case catchingUp = "catching up"
+        }
+
+        var state = State.connected
         /// To whom the command is connected, clean.
         var endpoint = ""
         /// What items are called: `heads`.
@@ -24,6 +32,15 @@ final class StatusLine: Sendable {
         /// Items received but not yet printed.
         var buffered: UInt64 = 0
         var dropped: UInt64 = 0
+        var reconnects: UInt64 = 0
+        /// How often everything that was missed while there was no connection has been fetched.
+        var filled: UInt64 = 0
+        /// Gaps that stay.
+        var gaps: UInt64 = 0
+        /// Requests made, subscribing counted.
+        var requests: UInt64 = 0
+        /// How old the newest head is, in seconds.
+        var lag: UInt64?
     }
 
     private struct State {
@@ -100,11 +117,16 @@ final class StatusLine: Sendable {
     /// One line that fits into `columns`.
     static func line(_ counts: Counts, rate: String, columns: Int) -> String {
         let unit = counts.taken == 1 && counts.unit.hasSuffix("s") ? String(counts.unit.dropLast()) : counts.unit
+        func count(_ number: UInt64, _ one: String, _ many: String) -> String {
+            number == 0 ? "" : "\(TableText.grouped(number)) \(number == 1 ? one : many)"
+        }
         // The least important comes last, where a narrow terminal cuts.
         let parts = [
-            "connected", "\(TableText.grouped(counts.taken)) \(unit)", rate,
+            counts.state.rawValue, "\(TableText.grouped(counts.taken)) \(unit)", rate,
             "\(TableText.grouped(counts.buffered)) buffered", "\(TableText.grouped(counts.dropped)) dropped",
-            counts.endpoint,
+            count(counts.gaps, "gap", "gaps"), count(counts.reconnects, "reconnect", "reconnects"),
+            count(counts.filled, "gap filled", "gaps filled"), counts.lag.map { "lag \($0) s" } ?? "",
+            count(counts.requests, "request", "requests"), counts.endpoint,
         ]
         let line = parts.filter { !$0.isEmpty }.joined(separator: " · ")
         // The last column stays empty: some terminals wrap when it is written.

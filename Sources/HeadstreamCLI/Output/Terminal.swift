@@ -13,6 +13,8 @@ final class Terminal: Sendable {
     private struct State {
         var lines: [UInt8] = []
         var messages: [UInt8] = []
+        /// What is to be done once the lines are written.
+        var keeping: (@Sendable () -> Int32)?
         var isAsleep = false
         var isFinished = false
         var hasFailed = false
@@ -43,6 +45,18 @@ final class Terminal: Sendable {
     func print(_ body: (inout [UInt8]) -> Void) {
         let wakes = self.state.withLock { state in
             if !state.hasFailed { body(&state.lines) }
+            defer { state.isAsleep = false }
+            return state.isAsleep
+        }
+        if wakes { self.wakes.wake() }
+    }
+
+    /// Has `body` called on the writing thread once all lines so far are written; of several that wait only the last one.
+    ///
+    /// - Parameter body: returns 0, or the `errno` that ends the run.
+    func keep(_ body: @escaping @Sendable () -> Int32) {
+        let wakes = self.state.withLock { state in
+            if !state.hasFailed { state.keeping = body }
             defer { state.isAsleep = false }
             return state.isAsleep
         }
@@ -119,11 +133,14 @@ final class Terminal: Sendable {
         while true {
             lines.removeAll(keepingCapacity: true)
             messages.removeAll(keepingCapacity: true)
-            let (isFinished, waiter) = self.state.withLock { state in
+            let (isFinished, waiter, keeping) = self.state.withLock { state in
                 swap(&lines, &state.lines)
                 swap(&messages, &state.messages)
-                defer { state.waiter = nil }
-                return (state.isFinished, state.waiter)
+                defer {
+                    state.waiter = nil
+                    state.keeping = nil
+                }
+                return (state.isFinished, state.waiter, state.keeping)
             }
             if isDrawn, !lines.isEmpty || !messages.isEmpty || isFinished {
                 _ = Descriptor.write(StatusLine.erase, to: STDERR_FILENO)
@@ -133,8 +150,9 @@ final class Terminal: Sendable {
             if !lines.isEmpty, isOpen {
                 isOpen = self.outcome(Descriptor.write(lines, to: STDOUT_FILENO))
             }
+            if let keeping, isOpen, case let error = keeping(), error != 0 { self.stop.stop(.cursorFailed(error)) }
             waiter?.resume()
-            if lines.isEmpty, messages.isEmpty, isFinished { return self.finished.wake() }
+            if lines.isEmpty, messages.isEmpty, keeping == nil, isFinished { return self.finished.wake() }
             if let status = self.status, !isFinished,
                 let text = status.text(StatusLine.milliseconds(), isDrawn: isDrawn)
             {
@@ -148,7 +166,8 @@ final class Terminal: Sendable {
     /// Sleeps until there is something to write, the status line is due, or the reader of stdout is gone.
     private func sleep(isOpen: inout Bool) {
         let sleeps = self.state.withLock { state in
-            state.isAsleep = state.lines.isEmpty && state.messages.isEmpty && !state.isFinished
+            state.isAsleep =
+                state.lines.isEmpty && state.messages.isEmpty && state.keeping == nil && !state.isFinished
             return state.isAsleep
         }
         guard sleeps else { return }
@@ -175,6 +194,7 @@ final class Terminal: Sendable {
         self.state.withLock { state in
             state.hasFailed = true
             state.lines = []
+            state.keeping = nil
         }
         self.stop.stop(error == EPIPE ? .outputClosed : .outputFailed(error))
         return false

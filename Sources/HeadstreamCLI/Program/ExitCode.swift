@@ -13,6 +13,8 @@ enum ExitCode {
     static let outputFailed: Int32 = 74
     static let tryLater: Int32 = 75
     static let brokenProtocol: Int32 = 76
+    /// Not of sysexits.h, which ends at 78.
+    static let gap: Int32 = 80
 
     /// By the shell's convention: 128 and the signal's number.
     static func signal(_ number: Int32) -> Int32 { 128 + number }
@@ -21,13 +23,14 @@ enum ExitCode {
         Exit codes:
           0    all went well, or whoever read the output has closed it
           64   the command line was wrong
-          65   a transcript or an answer does not have the form it should have
-          66   the transcript cannot be opened
+          65   a transcript, a file or an answer does not have the form it should
+          66   the transcript or the file of --resume cannot be opened
           69   no connection came about, or it was lost
           70   the node answered with an error
-          74   the output cannot be written
+          74   the output, or the file of --resume, cannot be written
           75   timed out, too many requests or too slow a reader; later it may work
           76   the node broke the rules of WebSocket, IPC or JSON-RPC
+          80   blocks are missing, or a block to resume behind has left the chain
           130  ended by Ctrl-C (129: hang-up, 143: SIGTERM)
         """
 
@@ -41,9 +44,19 @@ enum ExitCode {
         case .rpcError: Self.refused
         case .rateLimited, .quotaExhausted, .timedOut, .tooManyRequests, .sendBufferFull, .consumerTooSlow:
             Self.tryLater
-        case .malformedResponse, .missingFromBatch: Self.badData
+        case .malformedResponse, .missingFromBatch, .unverifiable: Self.badData
         case .protocolViolation: Self.brokenProtocol
+        case .gap, .cursorOrphaned, .finalityViolated: Self.gap
         default: Self.refused
+        }
+    }
+
+    static func code(for kind: CursorFileError.Kind) -> Int32 {
+        switch kind {
+        case .noInput: Self.noInput
+        case .badData: Self.badData
+        case .usage: Self.usage
+        case .outputFailed: Self.outputFailed
         }
     }
 
@@ -54,6 +67,7 @@ enum ExitCode {
         case let error as UsageError: (UsageError.exitCode, error.description)
         case let error as TranscriptError: (error.line > 0 ? Self.badData : Self.noInput, "\(error)")
         case let error as OutputFileError: (Self.outputFailed, TerminalText.line(error.description))
+        case let error as CursorFileError: (Self.code(for: error.kind), error.description)
         case let error as ValueError: (Self.usage, TerminalText.line("\(error)"))
         default: (Self.unavailable, TerminalText.line("\(error)"))
         }

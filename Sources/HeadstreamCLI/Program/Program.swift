@@ -56,10 +56,12 @@ enum Program {
         let isInterrupted = if case .signal = stop.reason { true } else { false }
         terminal.finish(milliseconds: isInterrupted ? Self.patience : nil)
         // What was written last can have failed after the run had ended.
-        if case .outputFailed(let number) = stop.reason, code.withLock({ $0 }) == ExitCode.success {
-            return Run.outputFailed(number, name)
+        let result = code.withLock { $0 }
+        switch stop.reason {
+        case .outputFailed(let number) where result == ExitCode.success: return Run.outputFailed(number, name)
+        case .cursorFailed(let number) where result == ExitCode.success: return Run.cursorFailed(number, name)
+        default: return result
         }
-        return code.withLock { $0 }
     }
 
     /// Writes to stdout where no run has begun.

@@ -23,6 +23,7 @@ struct Run: Sendable {
             case "syncing": try await SyncingCommand.run(self)
             case "subscribe": try await SubscribeCommand.run(self)
             case "call": try await CallCommand.run(self)
+            case "doctor": try await DoctorCommand.run(self)
             case "record": try await RecordCommand.run(self)
             default: try await ReplayCommand.run(self)
             }
@@ -41,6 +42,7 @@ struct Run: Sendable {
         switch self.stop.reason {
         case .signal(let number): ExitCode.signal(number)
         case .outputFailed(let number): Self.outputFailed(number, self.name)
+        case .cursorFailed(let number): Self.cursorFailed(number, self.name)
         case nil, .durationReached, .outputClosed: ExitCode.success
         }
     }
@@ -51,21 +53,22 @@ struct Run: Sendable {
         return ExitCode.outputFailed
     }
 
+    /// Tells why the file of `--resume` cannot be kept.
+    static func cursorFailed(_ number: Int32, _ name: String) -> Int32 {
+        Program.complain("headstream \(name): the cursor cannot be kept: \(String(cString: strerror(number)))")
+        return ExitCode.outputFailed
+    }
+
     // MARK: The node
 
     /// Connects to the node that the command line names, or to one that plays a transcript, and closes behind `body`.
-    func withWeb3(_ body: (Web3) async throws -> Void) async throws {
-        var configuration = Configuration()
-        // Ctrl-C is not to wait long for a node that does not answer.
-        configuration.closeTimeout = .seconds(1)
+    func withWeb3(_ following: Following? = nil, _ body: (Web3) async throws -> Void) async throws {
+        var configuration = try self.configuration()
         // What is missed while there is no connection is lost: a listing with a hole ends with an error instead.
-        configuration.reconnect = .never
-        configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
-        if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
-        configuration.userAgent = "headstream-cli/\(Web3.version)"
-        self.arguments.apply(to: &configuration)
-        try TLSOptions.apply(self.arguments, of: self.name, to: &configuration)
+        if following?.reconnects != true { configuration.reconnect = .never }
         if let file = self.arguments[SharedOptions.replay] {
+            // Behind its end there is nothing to connect to.
+            configuration.reconnect = .never
             let transcript = try Transcript(contentsOf: file)
             let options = ReplayOptions(speed: self.arguments[SharedOptions.speed] ?? .max)
             try await withReplay(of: transcript, options: options, configuration: configuration) { web3, node in
@@ -75,10 +78,7 @@ struct Run: Sendable {
             }
         } else {
             guard let url = self.arguments[SharedOptions.url] else {
-                throw UsageError(
-                    command: "headstream \(self.name)",
-                    message: "the node is missing: give --url, set HEADSTREAM_URL, or play a transcript with --replay"
-                )
+                throw self.nodeIsMissing(", or play a transcript with --replay")
             }
             let endpoint = try Self.endpoint(url)
             try await Web3.withConnection(to: endpoint, configuration: configuration) { web3 in
@@ -87,6 +87,27 @@ struct Run: Sendable {
                 try await body(web3)
             }
         }
+    }
+
+    /// What the command line says of the connection, and of buffers.
+    func configuration() throws -> Configuration {
+        var configuration = Configuration()
+        // Ctrl-C is not to wait long for a node that does not answer.
+        configuration.closeTimeout = .seconds(1)
+        configuration.whenFull = self.arguments[SharedOptions.whenFull] ?? .suspendReading
+        if let bytes = self.arguments[SharedOptions.buffer] { configuration.bufferLimit = bytes }
+        configuration.userAgent = "headstream-cli/\(Web3.version)"
+        self.arguments.apply(to: &configuration)
+        try TLSOptions.apply(self.arguments, of: self.name, to: &configuration)
+        return configuration
+    }
+
+    /// - Parameter otherwise: what else the command takes.
+    func nodeIsMissing(_ otherwise: String = "") -> UsageError {
+        UsageError(
+            command: "headstream \(self.name)",
+            message: "the node is missing: give --url or set HEADSTREAM_URL\(otherwise)"
+        )
     }
 
     /// The node's endpoint; also `~/`, which a shell would have made absolute, but not behind `--url=`.

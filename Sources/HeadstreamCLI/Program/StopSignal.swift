@@ -10,6 +10,8 @@ enum StopReason: Sendable, Hashable {
     case outputClosed
     /// The output cannot be written; the value is `errno`.
     case outputFailed(Int32)
+    /// The file of `--resume` cannot be written; the value is `errno`.
+    case cursorFailed(Int32)
 }
 
 /// Ends a run, for the first reason that comes, by cancelling its task.

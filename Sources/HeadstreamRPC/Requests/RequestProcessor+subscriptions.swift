@@ -290,6 +290,7 @@ extension RequestProcessor {
                 // It was scanned when it came, so it is there.
                 guard let result = Envelope.notification(in: message)?.result else { return }
                 self.statistics.notifications &+= 1
+                self.statistics.early &+= 1
                 self.deliverCarefully(result, of: message, to: slot, now: now, actions: &actions)
             }
         }

@@ -101,6 +101,8 @@ package struct RequestProcessor: ~Copyable {
         package var requests: UInt64 = 0
         package var responses: UInt64 = 0
         package var notifications: UInt64 = 0
+        /// Those of them that came before the response that told their subscription.
+        package var early: UInt64 = 0
         package var lost: UInt64 = 0
         package var malformed: UInt64 = 0
         /// How often reading was suspended.

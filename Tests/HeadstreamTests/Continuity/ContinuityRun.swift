@@ -22,8 +22,12 @@ struct ContinuityRun {
     var swappedPushes = 0
     var failedAnswers = 0
     var nullAnswers = 0
+    /// The node knows neither `safe` nor `finalized`.
+    var nullFinality = false
     /// Whether every push comes.
     var honesty = true
+    /// Logs that answers leave out.
+    var withheld: LogFilter?
     /// What happened, for a failing seed.
     var journal: [String] = []
     var keepsJournal = false
@@ -87,9 +91,14 @@ struct ContinuityRun {
 
     // MARK: - Consumers
 
-    mutating func addFilter(_ filter: LogFilter, audit: Int = 32, delivery: LogDelivery = .pushed) -> FilterID {
+    mutating func addFilter(
+        _ filter: LogFilter,
+        audit: Int = 32,
+        delivery: LogDelivery = .pushed,
+        verify: Verification = .off
+    ) -> FilterID {
         let id = FilterID(rawValue: UInt64(self.filters.count + 1))
-        let options = FilterOptions(filter: filter, audit: audit, delivery: delivery)
+        let options = FilterOptions(filter: filter, audit: audit, delivery: delivery, verify: verify)
         self.filters.append((id, filter, options))
         self.pushed.append([])
         self.acknowledged.append(false)
@@ -102,7 +111,8 @@ struct ContinuityRun {
         _ filter: FilterID? = nil,
         finality: Finality = .latest,
         origin: ConsumerOptions.Origin = .latest,
-        isToldFinality: Bool = false
+        isToldFinality: Bool = false,
+        verify: Verification = .off
     ) -> ConsumerID {
         let id = ConsumerID(rawValue: self.nextConsumer)
         self.nextConsumer += 1
@@ -113,7 +123,8 @@ struct ContinuityRun {
             filter: filter,
             finality: finality,
             origin: origin,
-            isToldFinality: isToldFinality
+            isToldFinality: isToldFinality,
+            verify: verify
         )
         self.handle(.joined(id, options))
         return id
@@ -218,11 +229,13 @@ struct ContinuityRun {
             return .header(nil)
         }
         switch call {
+        case .header(.safe) where self.nullFinality, .header(.finalized) where self.nullFinality: return .header(nil)
         case .header(let tag): return .header(self.chain.block(tag, lag: lag)?.header)
         case .headerByHash(let hash): return .header(self.chain.block(hash, lag: lag)?.header)
         case .logs(let filter):
             do throws(SimulatedNodeError) {
-                return .logs(try self.chain.logs(filter, lag: lag))
+                let logs = try self.chain.logs(filter, lag: lag)
+                return .logs(logs.filter { self.withheld?.matches($0) != true })
             } catch {
                 return .failure(ChainFailure(code: error.code, message: error.message))
             }

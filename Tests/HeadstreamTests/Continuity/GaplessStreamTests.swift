@@ -21,7 +21,7 @@ private final class Fold: Sendable {
 @Suite("Gapless streams", .timeLimit(.minutes(15)))
 struct GaplessStreamTests {
     /// A client of a simulated chain, on a loop of a seed.
-    private static func play(
+    static func play(
         seed: UInt64,
         quirks: SimulatedQuirks = SimulatedQuirks(),
         _ body: @escaping @Sendable (Web3, TestNode, SimulatedLoop) async throws -> Void
@@ -156,6 +156,38 @@ struct GaplessStreamTests {
             }
             let numbers = told.map(\.number)
             #expect(Array(numbers.drop { $0 <= 108 }) == [109, 110, 111])
+        }
+    }
+
+    @Test("Updates tell finality, of blocks told before, upwards; the plain sequence costs no request for it")
+    func finality() async throws {
+        try await Self.play(seed: 16) { web3, node, loop in
+            var updates = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates.makeAsyncIterator()
+            var heads: Set<Hash32> = []
+            var final: [UInt64] = []
+            for _ in 0..<40 {
+                await node.change { $0.mine() }
+                while !heads.contains(node.chain.head.hash), let update = try await updates.next() {
+                    if case .item(let head) = update { heads.insert(head.hash) }
+                    if case .finalized(let block) = update {
+                        #expect(heads.contains(block.hash))
+                        final.append(block.number)
+                    }
+                }
+                try await loop.sleep(for: .seconds(1))
+            }
+            #expect(final.count > 3 && final == final.sorted() && Set(final).count == final.count)
+        }
+        try await Self.play(seed: 17) { web3, node, loop in
+            var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
+            var asked: UInt64 = 0
+            for number: UInt64 in 101...120 {
+                await node.change { $0.mine() }
+                let head = try await heads.next()
+                #expect(head?.number == number)
+                if number == 105 { asked = await web3.metrics.requests }
+            }
+            #expect(await web3.metrics.requests == asked)
         }
     }
 

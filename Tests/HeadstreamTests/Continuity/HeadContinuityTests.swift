@@ -350,4 +350,48 @@ struct HeadContinuityTests {
             return
         }
     }
+
+    @Test("Finality is asked for on heads, as seldom as it moves, and told once a block; items alone cost nothing")
+    func finalityTold() {
+        var (run, plain) = Self.start()
+        run.mine(40)
+        #expect(run.callCount == 1)
+        let told = run.join(isToldFinality: true)
+        run.mine(60)
+        // Here it moves with every block, and `safe`, which nobody wants, is not asked for.
+        #expect(run.callCount <= 1 + 62)
+        #expect(run.fold(told).finalized >= run.chain.head.number - 10)
+        #expect(run.fold(plain).finalized == 0)
+        #expect(run.problems.isEmpty)
+        run.leave(told)
+        let before = run.callCount
+        run.mine(20)
+        #expect(run.callCount == before)
+    }
+
+    @Test("A chain without finality is asked for it ever more seldom")
+    func noFinality() {
+        var (run, _) = Self.start()
+        let told = run.join(isToldFinality: true)
+        run.nullFinality = true
+        run.mine(128)
+        #expect(run.callCount <= 1 + 10)
+        #expect(run.fold(told).finalized == 0)
+        #expect(run.numbers(told).count == 128)
+    }
+
+    @Test("A consumer of another level is asked for at once, however seldom the others are")
+    func laterLevel() {
+        var (run, _) = Self.start()
+        run.join(isToldFinality: true)
+        run.nullFinality = true
+        run.mine(100)
+        run.nullFinality = false
+        let before = run.callCount
+        let safe = run.join(finality: .safe)
+        run.settle()
+        #expect(run.callCount == before + 2)
+        run.mine(40)
+        #expect(run.numbers(safe).count > 5)
+    }
 }
