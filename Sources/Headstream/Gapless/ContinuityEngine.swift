@@ -22,6 +22,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
+    /// When that is.
+    private var deadlineInstant: UInt64?
     // The watchdog, `ContinuityEngine+watchdog.swift`.
     var watchdog = HeadWatchdog()
     var watchdogDeadline: (id: DeadlineID, instant: UInt64)?
@@ -32,8 +34,6 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
-    /// When that is.
-    private var deadlineInstant: UInt64?
 
     private struct Consumer {
         let feed: GaplessFeed
