@@ -70,7 +70,7 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
                     }
                 case .unverified(let block, .unverifiable):
                     throw Web3Error(PlainStreamFailure.unverifiable(block))
-                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected: continue
+                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled: continue
                 }
             }
             return nil
@@ -151,6 +151,7 @@ package struct BlockAssembly<Item: Sendable>: Sendable {
         case .unverified(let block, let failure): return .unverified(block, failure)
         case .disconnected(let error): return .disconnected(error)
         case .reconnected: return .reconnected
+        case .stalled: return .stalled
         }
     }
 

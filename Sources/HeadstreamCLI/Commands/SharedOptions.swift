@@ -11,6 +11,19 @@ enum SharedOptions {
         environment: "HEADSTREAM_URL",
         help: "The node: wss://HOST/PATH, ws://HOST:PORT/PATH, or the path of a Unix socket."
     )
+    /// The same where others may stand in for the node.
+    static let urls = Option(
+        "url",
+        short: "u",
+        "URL",
+        .nodeURL,
+        repeatable: true,
+        environment: "HEADSTREAM_URL",
+        help: """
+            The node: wss://HOST/PATH, ws://HOST:PORT/PATH, or the path of a Unix socket. Of several of one chain the first \
+            that can be connected to serves, and a gapless stream goes over to the next when it fails.
+            """
+    )
     static let header = Option(
         "header",
         short: "H",
@@ -72,7 +85,7 @@ enum SharedOptions {
     /// How the node is connected to.
     static let connection: [any OptionDeclaration] = [header, proxy, timeout] + TLSOptions.all
     /// Where the answers come from.
-    static let source: [any OptionDeclaration] = [url] + connection + [replay, speed]
+    static let source: [any OptionDeclaration] = [urls] + connection + [replay, speed]
     /// How much of a stream is printed, and how.
     static let stream: [any OptionDeclaration] = [count, duration, json, whenFull, buffer]
     static let streamOfJSON: [any OptionDeclaration] = [count, duration, whenFull, buffer]

@@ -77,12 +77,10 @@ struct Run: Sendable {
                 try await body(web3)
             }
         } else {
-            guard let url = self.arguments[SharedOptions.url] else {
-                throw self.nodeIsMissing(", or play a transcript with --replay")
-            }
-            let endpoint = try Self.endpoint(url)
-            try await Web3.withConnection(to: endpoint, configuration: configuration) { web3 in
-                self.terminal.status?.connected(to: TerminalText.line("\(endpoint)"), unit: self.name)
+            let endpoints = try self.arguments.all(SharedOptions.urls).map { try Self.endpoint($0) }
+            guard !endpoints.isEmpty else { throw self.nodeIsMissing(", or play a transcript with --replay") }
+            try await Web3.withConnection(to: endpoints, configuration: configuration) { web3 in
+                self.terminal.status?.connected(to: TerminalText.line("\(web3.endpoint)"), unit: self.name)
                 self.scheduleEnd()
                 try await body(web3)
             }

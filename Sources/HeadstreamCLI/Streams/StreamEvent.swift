@@ -16,6 +16,8 @@ enum StreamNotice: Sendable {
     case undecodable(Web3Error)
     case disconnected(Web3Error)
     case reconnected
+    /// No node has a newer block than the last, for a while.
+    case stalled
     case refused(Web3Error)
     case rollback(to: BlockRef, removed: [BlockRef])
     case gap(ClosedRange<UInt64>, GapReason)
@@ -56,6 +58,7 @@ extension GaplessUpdate: StreamUpdate {
         case .unverified(let block, let failure): .notice(.unverified(block, failure))
         case .disconnected(let error): .notice(.disconnected(error))
         case .reconnected: .notice(.reconnected)
+        case .stalled: .notice(.stalled)
         }
     }
 }
@@ -93,6 +96,7 @@ extension StreamNotice {
         case .undecodable(let error): return ["update": "undecodable", "error": .string("\(error)")]
         case .disconnected(let error): return ["update": "disconnected", "error": .string("\(error)")]
         case .reconnected: return ["update": "reconnected"]
+        case .stalled: return ["update": "stalled"]
         case .refused(let error): return ["update": "refused", "error": .string("\(error)")]
         case .rollback(let to, let removed):
             return ["update": "rollback", "to": Self.value(to), "removed": .array(removed.map(Self.value))]
@@ -125,6 +129,7 @@ extension StreamNotice {
         case .undecodable(let error): return "not readable: \(ExitCode.outcome(of: error).text)"
         case .disconnected(let error): return "disconnected: \(ExitCode.outcome(of: error).text)"
         case .reconnected: return "connected again"
+        case .stalled: return "stalled: no node has a newer block"
         case .refused(let error): return "refused: \(ExitCode.outcome(of: error).text)"
         case .rollback(let to, let removed):
             return "rollback to \(to), \(removed.count) block\(removed.count == 1 ? "" : "s") removed"
