@@ -46,8 +46,12 @@ problems: deps ## problems of other clients beside Headstream (they come from pi
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@Tests/Bench/problems.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(PROBLEMS)
 
+# What lives when a process ends is no leak; those that are have tests of their own.
 sanitize: deps ## run the tests under the thread and the address sanitizer
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/Scripts/thread-sanitizer.supp $(TSAN_OPTIONS)" \
 	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) ASAN_OPTIONS="detect_leaks=0 $(ASAN_OPTIONS)" \
 	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
 
 autobahn: deps ## Autobahn|Testsuite on both ends, where a CPython 2.7 is; AUTOBAHN=--compression for its cases 12 and 13
