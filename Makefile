@@ -39,7 +39,8 @@ bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for 
 	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3 stunnel4 openssl
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@$(SWIFT) build -c release --product HeadstreamConformance
-	@folder=$$($(SWIFT) build -c release --show-bin-path); Tests/Bench/run.py --client "$$folder/HeadstreamBench" 		--conformance "$$folder/HeadstreamConformance" $(BENCH)
+	@folder=$$($(SWIFT) build -c release --show-bin-path); Tests/Bench/run.py --client "$$folder/HeadstreamBench" \
+		--conformance "$$folder/HeadstreamConformance" $(BENCH)
 
 problems: deps ## problems of other clients beside Headstream (they come from pip; ten minutes)
 	@Tests/Scripts/install-dependencies.sh python3 python3-venv
