@@ -30,6 +30,17 @@ struct WireMessage {
 
     subscript(range: Range<Int>) -> ArraySlice<UInt8> { self.bytes[range] }
 
+    /// The first of an array of parameters, where it is a short string of ASCII letters: a block tag, the kind of a
+    /// subscription.
+    func firstWord(_ params: Range<Int>) -> String? {
+        let text = self.bytes[params].prefix(64).drop { $0 != UInt8(ascii: "\"") }
+        let head = self.bytes[params.lowerBound..<text.startIndex]
+        guard head.first == UInt8(ascii: "["), head.dropFirst().allSatisfy({ $0 <= 0x20 }) else { return nil }
+        let word = text.dropFirst().prefix { ($0 | 0x20) >= UInt8(ascii: "a") && ($0 | 0x20) <= UInt8(ascii: "z") }
+        guard !word.isEmpty, word.endIndex < text.endIndex, text[word.endIndex] == UInt8(ascii: "\"") else { return nil }
+        return String(decoding: word, as: UTF8.self)
+    }
+
     private static func parse(_ bytes: UnsafeRawBufferPointer) -> Result<
         (elements: [Element]?, isBatch: Bool), ValueError
     > {

@@ -3,8 +3,8 @@ import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 
-/// Follows the `soak-nodes` for so many seconds, and then holds what it was told against what they have: `soak SECONDS
-/// ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
+/// Follows the `soak-nodes`, whichever of them is there, for so many seconds, and then holds what it was told against what
+/// they have: `soak SECONDS ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
 enum Soak {
     static func run(_ arguments: [String]) async throws {
         guard arguments.count > 1, let seconds = Int(arguments[0]) else {
@@ -12,7 +12,7 @@ enum Soak {
         }
         let endpoints = try arguments.dropFirst().map { try Endpoint($0) }
         try await Remains.check {
-            let web3 = try await Follower.connect(to: endpoints[0])
+            let web3 = try await Follower.connect(to: endpoints)
             let follower = Follower(
                 web3,
                 filters: [
