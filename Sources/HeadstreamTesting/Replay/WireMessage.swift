@@ -36,8 +36,8 @@ struct WireMessage {
         let text = self.bytes[params].prefix(64).drop { $0 != UInt8(ascii: "\"") }
         let head = self.bytes[params.lowerBound..<text.startIndex]
         guard head.first == UInt8(ascii: "["), head.dropFirst().allSatisfy({ $0 <= 0x20 }) else { return nil }
-        let word = text.dropFirst().prefix { ($0 | 0x20) >= UInt8(ascii: "a") && ($0 | 0x20) <= UInt8(ascii: "z") }
-        guard !word.isEmpty, word.endIndex < text.endIndex, text[word.endIndex] == UInt8(ascii: "\"") else { return nil }
+        let word = text.dropFirst().prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }
+        guard !word.isEmpty, text[word.endIndex...].first == UInt8(ascii: "\"") else { return nil }
         return String(decoding: word, as: UTF8.self)
     }
 
