@@ -39,15 +39,20 @@ bench: deps ## measure beside the C++ rows; BENCH="--passes 5 --only burst" for 
 	@Tests/Scripts/install-dependencies.sh g++ libsimdjson-dev python3 stunnel4 openssl
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@$(SWIFT) build -c release --product HeadstreamConformance
-	@folder=$$($(SWIFT) build -c release --show-bin-path); Tests/Bench/run.py --client "$$folder/HeadstreamBench" 		--conformance "$$folder/HeadstreamConformance" $(BENCH)
+	@folder=$$($(SWIFT) build -c release --show-bin-path); Tests/Bench/run.py --client "$$folder/HeadstreamBench" \
+		--conformance "$$folder/HeadstreamConformance" $(BENCH)
 
 problems: deps ## problems of other clients beside Headstream (they come from pip; ten minutes)
 	@Tests/Scripts/install-dependencies.sh python3 python3-venv
 	@$(SWIFT) build -c release --product HeadstreamBench
 	@Tests/Bench/problems.py --client "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamBench" $(PROBLEMS)
 
+# What lives when a process ends is no leak; those that are have tests of their own.
 sanitize: deps ## run the tests under the thread and the address sanitizer
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/Scripts/thread-sanitizer.supp $(TSAN_OPTIONS)" \
 	$(SWIFT) test --sanitize thread -Xswiftc -DHEADSTREAM_TSAN --scratch-path .build/sanitize-thread
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) ASAN_OPTIONS="detect_leaks=0 $(ASAN_OPTIONS)" \
 	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
 
 autobahn: deps ## Autobahn|Testsuite on both ends, where a CPython 2.7 is; AUTOBAHN=--compression for its cases 12 and 13
