@@ -70,7 +70,8 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
                     }
                 case .unverified(let block, .unverifiable):
                     throw Web3Error(PlainStreamFailure.unverifiable(block))
-                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled: continue
+                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled:
+                    continue
                 }
             }
             return nil

@@ -8,8 +8,11 @@ public struct SimulatedNodeError: Error, Hashable, Sendable {
 
 extension SimulatedChain {
     /// A backend as it was some changes of the head ago; 0 is up to date.
-    func view(_ lag: Int) -> [SimulatedBlock] {
-        self.views[max(self.views.count - 1 - max(lag, 0), 0)]
+    /// - Parameter highest: above it the backend knows nothing.
+    func view(_ lag: Int, upTo highest: UInt64? = nil) -> [SimulatedBlock] {
+        let chain = self.views[max(self.views.count - 1 - max(lag, 0), 0)]
+        guard let highest, let last = chain.last, last.number > highest else { return chain }
+        return Array(chain.prefix { $0.number <= highest })
     }
 
     /// How far behind the backend is that answers next, at random within ``SimulatedQuirks/lag``.
@@ -18,8 +21,9 @@ extension SimulatedChain {
     }
 
     /// The block of a tag or number; nil where the backend has none.
-    public mutating func block(_ tag: BlockTag, lag: Int = 0) -> SimulatedBlock? {
-        let chain = self.view(lag)
+    /// - Parameter highest: above it the backend knows nothing.
+    public mutating func block(_ tag: BlockTag, lag: Int = 0, upTo highest: UInt64? = nil) -> SimulatedBlock? {
+        let chain = self.view(lag, upTo: highest)
         guard let first = chain.first, let last = chain.last else { return nil }
         let number: UInt64
         switch tag {
@@ -42,8 +46,9 @@ extension SimulatedChain {
     }
 
     /// The block of a hash, orphans included; nil where the backend does not know it.
-    public func block(_ hash: Hash32, lag: Int = 0) -> SimulatedBlock? {
-        guard let block = self.blocks[hash] else { return nil }
+    /// - Parameter highest: above it the backend knows nothing.
+    public func block(_ hash: Hash32, lag: Int = 0, upTo highest: UInt64? = nil) -> SimulatedBlock? {
+        guard let block = self.blocks[hash], block.number <= highest ?? .max else { return nil }
         let chain = self.view(lag)
         if let first = chain.first, let last = chain.last, block.number >= first.number, block.number <= last.number,
             chain[Int(block.number - first.number)] === block
@@ -56,13 +61,18 @@ extension SimulatedChain {
     }
 
     /// The answer to `eth_getLogs`: of a range what the backend has of it, without an error where that is not all.
-    public mutating func logs(_ filter: LogFilter, lag: Int = 0) throws(SimulatedNodeError) -> [Log] {
-        let chain = self.view(lag)
+    /// - Parameter highest: above it the backend knows nothing.
+    public mutating func logs(
+        _ filter: LogFilter,
+        lag: Int = 0,
+        upTo highest: UInt64? = nil
+    ) throws(SimulatedNodeError) -> [Log] {
+        let chain = self.view(lag, upTo: highest)
         guard let first = chain.first, let last = chain.last else { return [] }
         var found: [Log] = []
         switch filter.blocks {
         case .hash(let hash):
-            guard let block = self.block(hash, lag: lag) else {
+            guard let block = self.block(hash, lag: lag, upTo: highest) else {
                 if self.quirks.emptyForUnknownBlocks { return [] }
                 throw SimulatedNodeError(code: -32000, message: "unknown block")
             }

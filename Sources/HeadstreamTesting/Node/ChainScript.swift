@@ -3,47 +3,6 @@ import HeadstreamJSON
 import HeadstreamLocks
 import HeadstreamSockets
 
-/// The chain of a ``TestNode``, which all its connections speak for.
-final class ServedChain: Sendable {
-    struct State: Sendable {
-        var chain: SimulatedChain
-        /// Ids handed out so far, over all connections.
-        var handedOut: UInt64 = 0
-    }
-
-    let state: Locked<State>
-
-    init(_ chain: SimulatedChain) {
-        self.state = Locked(State(chain: chain))
-    }
-
-    /// Changes the chain and returns what a node pushes then.
-    func change<Value: Sendable>(
-        _ body: @Sendable (inout SimulatedChain) throws -> Value
-    ) rethrows -> (value: Value, notifications: [ChainNotification]) {
-        let (value, told) = try self.state.withLock { state in
-            let value = try body(&state.chain)
-            return (value, state.chain.takeNotifications())
-        }
-        return (value, told.map(ChainNotification.init))
-    }
-}
-
-/// What a chain's node pushes, written once for all connections.
-struct ChainNotification: Sendable {
-    let content: SimulatedChain.Notification
-    /// As JSON.
-    let json: [UInt8]
-
-    init(_ content: SimulatedChain.Notification) {
-        self.content = content
-        switch content {
-        case .head(let header): self.json = ChainScript.json(header)
-        case .log(let log): self.json = ChainScript.json(log)
-        }
-    }
-}
-
 /// The node's side of one connection to a simulated chain: subscriptions to heads and logs, blocks and logs on request.
 struct ChainScript: NodeScript {
     /// How many bytes may wait for a client that does not read; then the connection is cut, as nodes do.
@@ -139,18 +98,24 @@ struct ChainScript: NodeScript {
             return [Self.error(id: "null", Refusal(code: -32600, message: "an empty batch"))]
         }
         // One message is answered by one backend.
-        let lag = self.served.state.withLock { $0.chain.drawLag() }
-        let answers = elements.compactMap { self.answer($0, of: message, lag: lag) }
+        let lag = self.served.chain.state.withLock { $0.chain.drawLag() }
+        let quirks = self.served.quirks.withLock { $0 }
+        let answers = elements.compactMap { self.answer($0, of: message, lag, quirks) }
         return message.isBatch && !answers.isEmpty ? [answers.joinedAsBatch()] : answers
     }
 
-    private mutating func answer(_ element: WireMessage.Element, of message: WireMessage, lag: Int) -> [UInt8]? {
+    private mutating func answer(
+        _ element: WireMessage.Element,
+        of message: WireMessage,
+        _ lag: Int,
+        _ quirks: NodeQuirks
+    ) -> [UInt8]? {
         guard let method = element.method, element.isCall(in: message) else {
             let id = element.id.map { message.text($0) } ?? "null"
             return Self.error(id: id, Refusal(code: -32600, message: "not a request"))
         }
         let params = element.params.map { Array(message[$0]) } ?? Array("[]".utf8)
-        let outcome = self.result(method, params, lag: lag)
+        let outcome = self.result(method, params, lag, quirks)
         guard let id = element.id.map({ message.text($0) }) else { return nil }
         switch outcome {
         case .success(let result): return Array(#"{"jsonrpc":"2.0","id":\#(id),"result":"#.utf8) + result + "}".utf8
@@ -158,10 +123,15 @@ struct ChainScript: NodeScript {
         }
     }
 
-    private mutating func result(_ method: String, _ params: [UInt8], lag: Int) -> Result<[UInt8], Refusal> {
+    private mutating func result(
+        _ method: String,
+        _ params: [UInt8],
+        _ lag: Int,
+        _ quirks: NodeQuirks
+    ) -> Result<[UInt8], Refusal> {
         do {
             let params = try Self.parameters(params)
-            return .success(try self.answer(method, params, lag: lag))
+            return .success(try self.answer(method, params, lag, quirks))
         } catch let refusal as Refusal {
             return .failure(refusal)
         } catch let error as SimulatedNodeError {
@@ -171,24 +141,31 @@ struct ChainScript: NodeScript {
         }
     }
 
-    private mutating func answer(_ method: String, _ params: [[UInt8]], lag: Int) throws -> [UInt8] {
+    private mutating func answer(
+        _ method: String,
+        _ params: [[UInt8]],
+        _ lag: Int,
+        _ quirks: NodeQuirks
+    ) throws -> [UInt8] {
+        let chain = self.served.chain
+        let highest = quirks.stopsAt
         switch method {
-        case "eth_chainId": return Self.json("0x7a69")
-        case "net_version": return Self.json("31337")
+        case "eth_chainId": return Self.json("0x" + String(quirks.chainID, radix: 16))
+        case "net_version": return Self.json(String(quirks.chainID))
         case "web3_clientVersion": return Self.json("HeadstreamTesting")
         case "eth_syncing": return Array("false".utf8)
         case "eth_blockNumber":
-            let head = self.served.state.withLock { $0.chain.block(.latest, lag: lag)?.number ?? 0 }
+            let head = chain.state.withLock { $0.chain.block(.latest, lag: lag, upTo: highest)?.number ?? 0 }
             return Self.json("0x" + String(head, radix: 16))
         case "eth_getBlockByNumber":
             let tag: BlockTag = try Self.read(params, 0)
-            return Self.json(self.served.state.withLock { $0.chain.block(tag, lag: lag) })
+            return Self.json(chain.state.withLock { $0.chain.block(tag, lag: lag, upTo: highest) })
         case "eth_getBlockByHash":
             let hash: Hash32 = try Self.read(params, 0)
-            return Self.json(self.served.state.withLock { $0.chain.block(hash, lag: lag) })
+            return Self.json(chain.state.withLock { $0.chain.block(hash, lag: lag, upTo: highest) })
         case "eth_getLogs":
             let filter: LogFilter = try Self.read(params, 0)
-            return Self.json(try self.served.state.withLock { try $0.chain.logs(filter, lag: lag) })
+            return Self.json(try chain.state.withLock { try $0.chain.logs(filter, lag: lag, upTo: highest) })
         case "eth_subscribe": return try self.subscribe(params)
         case "eth_unsubscribe":
             let id = params.first.map { String(decoding: $0, as: UTF8.self) }
@@ -210,7 +187,7 @@ struct ChainScript: NodeScript {
         case "logs": filter = params.count > 1 ? try Self.read(params, 1) : LogFilter()
         default: throw Refusal(code: -32601, message: "no \"\(kind)\" subscription on a simulated chain")
         }
-        let number = self.served.state.withLock { state in
+        let number = self.served.chain.state.withLock { state in
             state.handedOut += 1
             return state.handedOut
         }
@@ -246,7 +223,7 @@ struct ChainScript: NodeScript {
         }.get()
     }
 
-    fileprivate static func json(_ value: some JSONWritable) -> [UInt8] {
+    static func json(_ value: some JSONWritable) -> [UInt8] {
         var writer = JSONWriter()
         value.write(to: &writer)
         return (try? writer.finish()) ?? Array("null".utf8)

@@ -1,3 +1,4 @@
+import HeadstreamLocks
 import HeadstreamRPC
 import HeadstreamSockets
 import HeadstreamWebSocket
@@ -147,7 +148,9 @@ actor NodeConnection: ChannelDelegate {
     private func answer(_ message: UnsafeRawBufferPointer) {
         guard case .open = self.phase else { return }
         let message = WireMessage(Array(message))
-        for answer in self.script.received(message, now: self.loop.now) { self.send(answer) }
+        if !self.server.served.quirks.withLock({ $0.isDeaf }) {
+            for answer in self.script.received(message, now: self.loop.now) { self.send(answer) }
+        }
         // First the answer, then the count: who waits for the count finds the answer under way.
         self.server.assumeIsolated { $0.received(message) }
     }

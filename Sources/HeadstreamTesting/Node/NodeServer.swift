@@ -1,4 +1,5 @@
 import Headstream
+import HeadstreamLocks
 import HeadstreamSockets
 
 /// What a ``TestNode`` does on its loop: listens, gives each client a script, and knows when all is over.
@@ -24,8 +25,12 @@ actor NodeServer {
     /// Of a client that has gone, for when it comes again.
     private var resting: (any NodeScript)?
     private var faults: Faults
+    /// How many clients have connected.
+    private(set) var accepted = 0
     /// Requests by their method.
     private(set) var requests: [String: Int] = [:]
+    /// Requests by their method and, where that is a word, their first parameter.
+    private var worded: [String: [String: Int]] = [:]
     private var requestWaiters: [RequestWaiter] = []
     private var nextWaiter = 0
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
@@ -41,7 +46,7 @@ actor NodeServer {
     init(
         _ transcript: Transcript?,
         _ options: ReplayOptions = ReplayOptions(),
-        chain: SimulatedChain = SimulatedChain(seed: 0),
+        chain: SharedChain = SharedChain(SimulatedChain(seed: 0)),
         _ faults: Faults,
         loop: any Loop,
         endsStreams: Bool = false
@@ -52,6 +57,7 @@ actor NodeServer {
         self.options = options
         self.loop = loop
         self.endsStreams = endsStreams
+        chain.add(self)
     }
 
     /// Begins to listen; returns where.
@@ -84,6 +90,7 @@ actor NodeServer {
             return connection
         }
         self.resting = nil
+        self.accepted += 1
         self.connections.append(connection)
         return connection
     }
@@ -98,7 +105,13 @@ actor NodeServer {
 
     /// A client asked for something, and was answered.
     func received(_ message: WireMessage) {
-        for method in message.elements?.compactMap(\.method) ?? [] { self.requests[method, default: 0] += 1 }
+        for element in message.elements ?? [] {
+            guard let method = element.method else { continue }
+            self.requests[method, default: 0] += 1
+            if let word = element.params.flatMap({ message.firstWord($0) }) {
+                self.worded[method, default: [:]][word, default: 0] += 1
+            }
+        }
         self.releaseRequestWaiters { self.requests[$0.method, default: 0] >= $0.count }
     }
 
@@ -151,12 +164,26 @@ actor NodeServer {
 
     /// Changes the chain, and tells the clients.
     func change<Value: Sendable>(_ body: @Sendable (inout SimulatedChain) throws -> Value) rethrows -> Value {
-        let (value, notifications) = try self.served.change(body)
-        for connection in self.connections { connection.assumeIsolated { $0.told(notifications) } }
+        let (value, notifications) = try self.served.chain.change(body)
+        // They are on this node's loop.
+        for node in self.served.chain.nodes {
+            node.assumeIsolated { $0.push($0.served.pushed(notifications)) }
+        }
         return value
     }
 
+    /// From now on the node is odd in this way.
+    func use(_ quirks: NodeQuirks) {
+        self.push(self.served.use(quirks))
+    }
+
+    private func push(_ notifications: [ChainNotification]) {
+        for connection in self.connections { connection.assumeIsolated { $0.told(notifications) } }
+    }
+
     // MARK: What users ask
+
+    func requests(of method: String, _ word: String) -> Int { self.worded[method]?[word] ?? 0 }
 
     /// Returns when so many requests of a method have been answered, or the task is cancelled.
     func asked(_ method: String, _ count: Int) async {

@@ -27,6 +27,9 @@ package import HeadstreamSockets
 /// await node.change { $0.reorganise(depth: 2, events: [[], [], []]) }
 /// ```
 ///
+/// Several nodes may speak for one chain, for clients of several endpoints: ``init(sharing:faults:on:)``. How one of them
+/// differs from the others, ``NodeQuirks`` say.
+///
 /// Whatever it serves, ``Faults`` may come between it and its clients. Let go of without ``close()``, it goes on until its
 /// clients have gone.
 public final class TestNode: Sendable {
@@ -81,7 +84,7 @@ public final class TestNode: Sendable {
         faults: Faults = Faults(),
         on transport: Transport = .webSocket()
     ) async throws(Web3Error) {
-        let server = NodeServer(nil, chain: chain, faults, loop: EventLoop.shared)
+        let server = NodeServer(nil, chain: SharedChain(chain), faults, loop: EventLoop.shared)
         try await self.init(server, on: transport)
     }
 
@@ -93,7 +96,28 @@ public final class TestNode: Sendable {
         on transport: Transport = .webSocket(),
         loop: SimulatedLoop
     ) async throws(Web3Error) {
-        try await self.init(NodeServer(nil, chain: chain, faults, loop: loop), on: transport)
+        try await self.init(NodeServer(nil, chain: SharedChain(chain), faults, loop: loop), on: transport)
+    }
+
+    /// Begins to listen as another node of a node's chain, on the same loop. It does not matter by which of them the chain is
+    /// changed: each pushes it to its clients. One that is stopped or closed leaves the chain to the others.
+    ///
+    /// ```swift
+    /// let node = try await TestNode(chain: SimulatedChain(seed: 1))
+    /// let other = try await TestNode(sharing: node)
+    /// let web3 = try await Web3.connect(to: [node.endpoint, other.endpoint])
+    /// await node.stop()
+    /// await node.change { $0.mine() }
+    /// ```
+    ///
+    /// - Throws: `.cannotConnect` where it cannot.
+    public convenience init(
+        sharing other: TestNode,
+        faults: Faults = Faults(),
+        on transport: Transport = .webSocket()
+    ) async throws(Web3Error) {
+        let server = NodeServer(nil, chain: other.server.served.chain, faults, loop: other.server.loop)
+        try await self.init(server, on: transport)
     }
 
     /// - Parameter endsStreams: whether a client's subscriptions are told to be over at the recording's end.
@@ -133,10 +157,10 @@ public final class TestNode: Sendable {
     // MARK: The chain
 
     /// The chain as it stands. A node that replays a recording has one too, of one block, of which its clients do not hear.
-    public var chain: SimulatedChain { self.server.served.state.withLock { $0.chain } }
+    public var chain: SimulatedChain { self.server.served.chain.state.withLock { $0.chain } }
 
-    /// Changes the chain, by as many calls of its methods as you like, and pushes to the clients what a node would. Where
-    /// there is no client, nobody hears of it.
+    /// Changes the chain, by as many calls of its methods as you like, and pushes to the clients what a node would; so do
+    /// all nodes that share it. Where there is no client, nobody hears of it.
     @discardableResult
     public func change<Value: Sendable>(
         _ body: @Sendable (inout SimulatedChain) throws -> Value
@@ -174,6 +198,12 @@ public final class TestNode: Sendable {
         await self.server.replaceFaults(faults)
     }
 
+    /// From now on the node differs from others of its chain in this way, and in no other; a node that replays a recording
+    /// may be deaf, and no more.
+    public func use(_ quirks: NodeQuirks) async {
+        await self.server.use(quirks)
+    }
+
     /// Stops listening and cuts the connections, as a node's process that is killed. The chain stays.
     public func stop() async {
         await self.server.stop()
@@ -191,6 +221,17 @@ public final class TestNode: Sendable {
     /// How many requests clients have made, by method, on all connections.
     public var requests: [String: Int] {
         get async { await self.server.requests }
+    }
+
+    /// How many of a method's requests had this word as their first parameter, on all connections: a block tag, or the kind of
+    /// a subscription.
+    public func requests(of method: String, _ word: String) async -> Int {
+        await self.server.requests(of: method, word)
+    }
+
+    /// How many clients have connected, those that were refused not counted.
+    public var connections: Int {
+        get async { await self.server.accepted }
     }
 
     /// Returns when clients have made so many requests of a method, from the node's start, or the task is cancelled.

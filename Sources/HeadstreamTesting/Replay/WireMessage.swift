@@ -30,6 +30,17 @@ struct WireMessage {
 
     subscript(range: Range<Int>) -> ArraySlice<UInt8> { self.bytes[range] }
 
+    /// The first of an array of parameters, where it is a short string of ASCII letters: a block tag, the kind of a
+    /// subscription.
+    func firstWord(_ params: Range<Int>) -> String? {
+        let text = self.bytes[params].prefix(64).drop { $0 != UInt8(ascii: "\"") }
+        let head = self.bytes[params.lowerBound..<text.startIndex]
+        guard head.first == UInt8(ascii: "["), head.dropFirst().allSatisfy({ $0 <= 0x20 }) else { return nil }
+        let word = text.dropFirst().prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }
+        guard !word.isEmpty, text[word.endIndex...].first == UInt8(ascii: "\"") else { return nil }
+        return String(decoding: word, as: UTF8.self)
+    }
+
     private static func parse(_ bytes: UnsafeRawBufferPointer) -> Result<
         (elements: [Element]?, isBatch: Bool), ValueError
     > {

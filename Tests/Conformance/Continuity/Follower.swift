@@ -21,7 +21,7 @@ struct Follower: Sendable {
     private var folds: [UpdateFold] { [self.heads] + self.logs }
 
     /// A client that notices soon what is wrong, and comes back soon.
-    static func connect(to endpoint: Endpoint) async throws -> Web3 {
+    static func connect(to endpoints: [Endpoint]) async throws -> Web3 {
         var configuration = Configuration()
         configuration.reconnect = ReconnectPolicy(base: .milliseconds(50), cap: .seconds(1))
         configuration.requestTimeout = .seconds(5)
@@ -29,12 +29,12 @@ struct Follower: Sendable {
         configuration.keepalive = .ping(every: .seconds(2), timeout: .seconds(2))
         for _ in 0..<50 {
             do {
-                return try await Web3.connect(to: endpoint, configuration: configuration)
+                return try await Web3.connect(to: endpoints, configuration: configuration)
             } catch {
                 try await EventLoop.shared.sleep(for: .milliseconds(100))
             }
         }
-        return try await Web3.connect(to: endpoint, configuration: configuration)
+        return try await Web3.connect(to: endpoints, configuration: configuration)
     }
 
     /// Follows while `body` runs, and then until a block that is named by it has been told.

@@ -16,9 +16,9 @@ enum LiveRun {
         else { throw Failed("usage: live PORT SECONDS SEED") }
         let loop = EventLoop.shared
         try await Remains.check {
-            let node = try await Follower.connect(to: try Endpoint("ws://127.0.0.1:\(port)"))
+            let node = try await Follower.connect(to: [try Endpoint("ws://127.0.0.1:\(port)")])
             let relay = Relay(to: .host("127.0.0.1", port: port), loop: loop)
-            let web3 = try await Follower.connect(to: try Endpoint("ws://\(await relay.listen())"))
+            let web3 = try await Follower.connect(to: [try Endpoint("ws://\(await relay.listen())")])
             let topics = [Hash32(w0: 1, w1: 2, w2: 3, w3: 4), Hash32(w0: 5, w1: 6, w2: 7, w3: 8)]
             let follower = Follower(web3, filters: topics.map { LogFilter(topics: [.exactly($0)]) })
             try await follower.follow {

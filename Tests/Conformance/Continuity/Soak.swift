@@ -3,8 +3,8 @@ import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 
-/// Follows the `soak-nodes` for so many seconds, and then holds what it was told against what they have: `soak SECONDS
-/// ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
+/// Follows the `soak-nodes`, whichever of them is there, for so many seconds, and then holds what it was told against what
+/// they have: `soak SECONDS ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
 enum Soak {
     static func run(_ arguments: [String]) async throws {
         guard arguments.count > 1, let seconds = Int(arguments[0]) else {
@@ -12,7 +12,7 @@ enum Soak {
         }
         let endpoints = try arguments.dropFirst().map { try Endpoint($0) }
         try await Remains.check {
-            let web3 = try await Follower.connect(to: endpoints[0])
+            let web3 = try await Follower.connect(to: endpoints)
             let follower = Follower(
                 web3,
                 filters: [
@@ -21,10 +21,12 @@ enum Soak {
                 ]
             )
             var memory: [Int] = []
+            var seen: [Endpoint: Int] = [:]
             try await follower.follow {
                 for second in 1...seconds {
                     try await EventLoop.shared.sleep(for: .seconds(1))
                     memory.append(Descriptors.residentKilobytes)
+                    seen[web3.endpoint, default: 0] += 1
                     if second % 10 == 0 { say("\(second) s: \(follower.summary)") }
                 }
                 // The faults are over; what the nodes did not push is found by the next audit.
@@ -32,6 +34,8 @@ enum Soak {
                 return try await web3.eth.blockNumber()
             }
             say("in the end: \(follower.summary)")
+            say("seconds at each node: \(seen.values.sorted())")
+            guard seen.count == endpoints.count else { throw Failed("not every node was followed: the run shows less") }
             try await follower.check(against: web3)
             let metrics = await web3.metrics
             guard metrics.requestsWaiting == 0 else { throw Failed("\(metrics.requestsWaiting) requests still wait") }

@@ -38,13 +38,9 @@ struct EndpointPropertyTests {
             var configuration = loop.configuration
             configuration.reconnect = ReconnectPolicy(base: .milliseconds(100), cap: .seconds(2))
             configuration.maxConnectionAge = seed % 3 == 0 ? .seconds(30) : nil
-            let first = try await ChainServer(on: loop, seed: seed, quirks: quirks)
-            let nodes = [
-                first, try await ChainServer(on: loop, beside: first), try await ChainServer(on: loop, beside: first),
-            ]
-            var endpoints: [Endpoint] = []
-            for node in nodes { endpoints.append(await node.server.endpoint) }
-            let web3 = try await Web3.connect(to: endpoints, configuration: configuration)
+            let nodes = try await TestNode.ofOneChain(3, seed: seed, quirks: quirks, loop: loop)
+            let first = nodes[0]
+            let web3 = try await Web3.connect(to: nodes.map(\.endpoint), configuration: configuration)
             let filter = LogFilter(address: SimulatedChain.address(0))
             let folds = Folds()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -76,11 +72,13 @@ struct EndpointPropertyTests {
                     }
                 }
                 // A first subscription that is not answered ends its stream.
-                await first.server.until { $0.count(of: "eth_subscribe") == 2 }
+                await first.asked(for: "eth_subscribe", times: 2)
                 try await loop.sleep(for: .seconds(1))
                 var random = SeededGenerator(seed: seed)
+                var quirks = nodes.map { _ in NodeQuirks() }
                 for _ in 0..<60 {
-                    let node = nodes[random.below(3)]
+                    let index = random.below(3)
+                    let node = nodes[index]
                     switch random.below(16) {
                     case 0..<7: await first.change { $0.mine($0.randomEvents(4)) }
                     case 7:
@@ -89,20 +87,20 @@ struct EndpointPropertyTests {
                             guard chain.head.number > 110 else { return _ = chain.mine() }
                             chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
                         }
-                    case 8, 9: await node.cut()
-                    case 10: node.forgetSubscriptions()
-                    case 11: node.fail { $0.isMute.toggle() }
+                    case 8, 9: await node.inflict(.cut)
+                    case 10: await node.inflict(.forgetSubscriptions)
+                    case 11: quirks[index].isMute.toggle()
                     case 12:
-                        let head = first.chain.head.number
-                        node.fail { $0.standsAt = $0.standsAt == nil ? head : nil }
-                    case 13: await node.server.act { $0.isDeaf = true }
-                    case 14: await node.endSubscriptions()
+                        quirks[index].stopsAt = quirks[index].stopsAt == nil ? first.chain.head.number : nil
+                    case 13: quirks[index].isDeaf.toggle()
+                    case 14: await node.inflict(.endSubscriptions)
                     default: try await loop.sleep(for: .seconds(random.below(100)))
                     }
+                    await node.use(quirks[index])
                     try await loop.sleep(for: .milliseconds(200 * random.below(20)))
                 }
                 // The faults are over; what hangs is found, and one audit passes.
-                for node in nodes { node.fail { $0 = ChainServer.Faults() } }
+                for node in nodes { await node.use(NodeQuirks()) }
                 for _ in 0..<60 {
                     await first.change { $0.mine() }
                     try await loop.sleep(for: .seconds(10))
@@ -120,7 +118,7 @@ struct EndpointPropertyTests {
             #expect(told.gaps == 0 && told.unlinked == 0, "seed \(seed)")
             #expect(told.reached + 2 >= chain.head.number, "seed \(seed)")
             await web3.close()
-            for node in nodes { await node.server.close() }
+            for node in nodes { await node.close() }
         }
     }
 }

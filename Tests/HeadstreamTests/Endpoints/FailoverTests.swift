@@ -322,19 +322,15 @@ struct FailoverTests {
     )
     func gapless(seed: UInt64) async throws {
         try await SimulatedLoop.run(seed: seed) { loop in
-            let first = try await ChainServer(on: loop, seed: seed)
-            let nodes = [
-                first, try await ChainServer(on: loop, beside: first), try await ChainServer(on: loop, beside: first),
-            ]
-            var endpoints: [Endpoint] = []
-            for node in nodes { endpoints.append(await node.server.endpoint) }
-            let web3 = try await Web3.connect(to: endpoints, configuration: Self.configuration(loop))
+            let nodes = try await TestNode.ofOneChain(3, seed: seed, loop: loop)
+            let first = nodes[0]
+            let web3 = try await Web3.connect(to: nodes.map(\.endpoint), configuration: Self.configuration(loop))
             var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates.makeAsyncIterator()
             var last = first.chain.canonical[0].hash
             var told = 0
             for round in 0..<9 {
                 for _ in 0..<3 { await first.change { $0.mine() } }
-                if round % 2 == 0 { await nodes[round / 2 % 3].cut() }
+                if round % 2 == 0 { await nodes[round / 2 % 3].inflict(.cut) }
                 for _ in 0..<3 { await first.change { $0.mine() } }
                 while told < (round + 1) * 6, let update = try await heads.next() {
                     switch update {
@@ -350,7 +346,7 @@ struct FailoverTests {
             }
             #expect(last == first.chain.head.hash)
             await web3.close()
-            for node in nodes { await node.server.close() }
+            for node in nodes { await node.close() }
         }
     }
 }

@@ -275,8 +275,8 @@ struct RenewalTests {
             var configuration = loop.configuration
             configuration.reconnect = .automatic
             configuration.maxConnectionAge = .seconds(10)
-            let node = try await ChainServer(on: loop, seed: seed)
-            let web3 = try await Web3.connect(to: await node.server.endpoint, configuration: configuration)
+            let node = try await TestNode(chain: SimulatedChain(seed: seed, number: 100), loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: configuration)
             let filter = LogFilter(address: SimulatedChain.address(0))
             var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates.makeAsyncIterator()
             var logs = web3.eth.logs(filter, continuity: .gapless(), from: .block(101)).updates.makeAsyncIterator()
@@ -311,7 +311,7 @@ struct RenewalTests {
             let metrics = await web3.metrics
             #expect(metrics.renewals >= 8 && metrics.reconnects == 0, "\(metrics.renewals)")
             await web3.close()
-            await node.server.close()
+            await node.close()
         }
     }
 }

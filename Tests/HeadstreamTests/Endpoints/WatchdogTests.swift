@@ -49,40 +49,36 @@ struct WatchdogTests {
         seed: UInt64,
         nodes count: Int = 1,
         configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
-        _ body: @escaping @Sendable (Web3, [ChainServer], Told, SimulatedLoop) async throws -> Void
+        _ body: @escaping @Sendable (Web3, [TestNode], Told, SimulatedLoop) async throws -> Void
     ) async throws {
         try await SimulatedLoop.run(seed: seed) { loop in
             var configuration = loop.configuration
             configuration.reconnect = ReconnectPolicy(base: .seconds(1), cap: .seconds(30))
             configure(&configuration)
-            var nodes = [try await ChainServer(on: loop, seed: seed)]
-            while nodes.count < count { nodes.append(try await ChainServer(on: loop, beside: nodes[0])) }
-            var endpoints: [Endpoint] = []
-            for node in nodes { endpoints.append(await node.server.endpoint) }
-            let web3 = try await Web3.connect(to: endpoints, configuration: configuration)
+            let nodes = try await TestNode.ofOneChain(count, seed: seed, loop: loop)
+            let web3 = try await Web3.connect(to: nodes.map(\.endpoint), configuration: configuration)
             let told = Told()
-            let servers = nodes
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     let updates = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).updates
                     for try await update in updates { told.take(update, at: loop.now) }
                 }
-                try await body(web3, servers, told, loop)
+                try await body(web3, nodes, told, loop)
                 group.cancelAll()
                 try await group.waitForAll()
             }
             // What was told is the chain, linked and whole.
-            let chain = servers[0].chain.canonical.filter { $0.number > 100 && $0.number <= told.newest }
+            let chain = nodes[0].chain.canonical.filter { $0.number > 100 && $0.number <= told.newest }
             #expect(told.heads.map(\.hash) == chain.map(\.hash))
             #expect(told.state.withLock { $0.gaps } == 0)
             await web3.close()
-            for node in servers { await node.server.close() }
+            for node in nodes { await node.close() }
         }
     }
 
     private static func mine(
         _ count: Int,
-        on node: ChainServer,
+        on node: TestNode,
         _ loop: SimulatedLoop,
         every interval: Duration = blockTime
     ) async throws {
@@ -93,8 +89,8 @@ struct WatchdogTests {
     }
 
     /// How often a node was asked for its newest block.
-    private static func questions(to node: ChainServer) async -> Int {
-        await node.server.log.calls.count { $0.method == "eth_getBlockByNumber" && $0.params.first == "latest" }
+    private static func questions(to node: TestNode) async -> Int {
+        await node.requests(of: "eth_getBlockByNumber", "latest")
     }
 
     // MARK: Subscriptions that died
@@ -104,19 +100,19 @@ struct WatchdogTests {
         try await Self.play(seed: 1) { web3, nodes, told, loop in
             try await Self.mine(20, on: nodes[0], loop)
             #expect(told.newest == 120)
-            nodes[0].forgetSubscriptions()
+            await nodes[0].inflict(.forgetSubscriptions)
             // 36 s from the last head; the three blocks of it were not pushed.
             try await Self.mine(2, on: nodes[0], loop)
             #expect(told.newest == 122)
-            #expect(await nodes[0].server.log.count(of: "eth_subscribe") == 2)
-            #expect(await nodes[0].server.log.count(of: "eth_unsubscribe") == 1)
+            #expect(await nodes[0].requests["eth_subscribe"] == 2)
+            #expect(await nodes[0].requests["eth_unsubscribe"] == 1)
             let asked = await Self.questions(to: nodes[0])
             try await Self.mine(50, on: nodes[0], loop)
             #expect(told.newest == 172)
             // Pushed again, and nothing is asked for.
             #expect(await Self.questions(to: nodes[0]) == asked)
-            #expect(await nodes[0].server.log.count(of: "eth_subscribe") == 2)
-            #expect(await nodes[0].server.log.connections == 1)
+            #expect(await nodes[0].requests["eth_subscribe"] == 2)
+            #expect(await nodes[0].connections == 1)
             #expect(told.disconnected == 0 && told.stalled == 0)
         }
     }
@@ -125,24 +121,24 @@ struct WatchdogTests {
     func ladder() async throws {
         try await Self.play(seed: 2, nodes: 3) { web3, nodes, told, loop in
             try await Self.mine(20, on: nodes[0], loop)
-            nodes[0].fail { $0.isMute = true }
-            nodes[1].fail { $0.isMute = true }
+            await nodes[0].use(NodeQuirks(isMute: true))
+            await nodes[1].use(NodeQuirks(isMute: true))
             try await Self.mine(3, on: nodes[0], loop)
-            #expect(await nodes[0].server.log.count(of: "eth_subscribe") == 2)
-            #expect(await nodes[0].server.log.connections == 1)
+            #expect(await nodes[0].requests["eth_subscribe"] == 2)
+            #expect(await nodes[0].connections == 1)
             try await Self.mine(3, on: nodes[0], loop)
-            #expect(await nodes[0].server.log.connections == 2)
-            #expect(await nodes[1].server.log.connections == 0)
+            #expect(await nodes[0].connections == 2)
+            #expect(await nodes[1].connections == 0)
             try await Self.mine(3, on: nodes[0], loop)
-            #expect(await nodes[1].server.log.connections == 1)
+            #expect(await nodes[1].connections == 1)
             // The second says nothing either; the third does.
             try await Self.mine(12, on: nodes[0], loop)
-            #expect(web3.endpoint == (await nodes[2].server.endpoint))
+            #expect(web3.endpoint == nodes[2].endpoint)
             #expect(told.newest == 141)
-            let subscribed = await nodes[0].server.log.count(of: "eth_subscribe")
+            let subscribed = await nodes[0].requests["eth_subscribe"]
             try await Self.mine(20, on: nodes[0], loop)
             #expect(told.newest == 161)
-            #expect(await nodes[0].server.log.count(of: "eth_subscribe") == subscribed)
+            #expect(await nodes[0].requests["eth_subscribe"] == subscribed)
             #expect(told.disconnected == 0 && told.stalled == 0)
         }
     }
@@ -152,10 +148,10 @@ struct WatchdogTests {
     )
     func neverAnything() async throws {
         try await Self.play(seed: 3, nodes: 2) { web3, nodes, told, loop in
-            nodes[0].fail { $0.isMute = true }
+            await nodes[0].use(NodeQuirks(isMute: true))
             try await Self.mine(40, on: nodes[0], loop)
             #expect(told.newest >= 139)
-            #expect(web3.endpoint == (await nodes[1].server.endpoint))
+            #expect(web3.endpoint == nodes[1].endpoint)
         }
     }
 
@@ -163,10 +159,9 @@ struct WatchdogTests {
     func deaf() async throws {
         try await Self.play(seed: 4, nodes: 2) { web3, nodes, told, loop in
             try await Self.mine(20, on: nodes[0], loop)
-            nodes[0].fail { $0.isMute = true }
-            await nodes[0].server.act { $0.isDeaf = true }
+            await nodes[0].use(NodeQuirks(isMute: true, isDeaf: true))
             try await Self.mine(8, on: nodes[0], loop)
-            #expect(web3.endpoint == (await nodes[1].server.endpoint))
+            #expect(web3.endpoint == nodes[1].endpoint)
             #expect(told.newest == 128)
             #expect(told.disconnected == 1)
         }
@@ -177,8 +172,8 @@ struct WatchdogTests {
     @Test("Edge case 57: a log filter that matches nothing for 24 hours is no stall, and asks for nothing")
     func quietFilter() async throws {
         try await SimulatedLoop.run(seed: 5) { loop in
-            let node = try await ChainServer(on: loop, seed: 5)
-            let web3 = try await Web3.connect(to: await node.server.endpoint, configuration: loop.configuration)
+            let node = try await TestNode(chain: SimulatedChain(seed: 5, number: 100), loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
             let nobody = LogFilter(address: Address(w0: 1, w1: 2, w2: 3))
             let passed = Recorder<UInt64>()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -188,19 +183,19 @@ struct WatchdogTests {
                         #expect(update.isQuiet, "\(update)")
                     }
                 }
-                await node.server.until { $0.count(of: "eth_subscribe") == 2 }
+                await node.asked(for: "eth_subscribe", times: 2)
                 try await Self.mine(1440, on: node, loop, every: .seconds(60))
                 group.cancelAll()
                 try await group.waitForAll()
             }
             // The last ones wait for two blocks on them where the bloom may match.
             #expect(passed.all.last ?? 0 >= 1538)
-            let log = await node.server.log
-            #expect(log.count(of: "eth_subscribe") == 2 && log.connections == 1)
+            #expect(await node.requests["eth_subscribe"] == 2)
+            #expect(await node.connections == 1)
             // For the connection, before and after the filter's acknowledgement; and once a minute until the pace is known.
             #expect(await Self.questions(to: node) < 10)
             await web3.close()
-            await node.server.close()
+            await node.close()
         }
     }
 
@@ -212,7 +207,7 @@ struct WatchdogTests {
             var slow = stream.makeAsyncIterator()
             #expect(told.newest < 120)
             try await loop.sleep(for: .seconds(3600))
-            #expect(await nodes[0].server.log.connections == 1 && told.disconnected == 0 && told.stalled == 0)
+            #expect(await nodes[0].connections == 1 && told.disconnected == 0 && told.stalled == 0)
             while let head = try await slow.next(), head.number < 120 {}
             try await Self.mine(2, on: nodes[0], loop)
             #expect(told.newest == 122 && told.disconnected == 0)
@@ -231,8 +226,8 @@ struct WatchdogTests {
                 let pause = random.below(20) == 0 ? random.below(120_000) : random.below(2_000)
                 try await loop.sleep(for: .milliseconds(pause))
             }
-            let log = await nodes[0].server.log
-            #expect(log.count(of: "eth_subscribe") == 1 && log.connections == 1)
+            #expect(await nodes[0].requests["eth_subscribe"] == 1)
+            #expect(await nodes[0].connections == 1)
             #expect(told.disconnected == 0)
             #expect(told.newest == nodes[0].chain.head.number)
             // What it costs to know that: a few questions at each of the twenty pauses, and at first they look like the end.
@@ -244,8 +239,8 @@ struct WatchdogTests {
     @Test("With no gapless stream there is nothing to watch, and behind the last one no deadline is left")
     func nothing() async throws {
         try await SimulatedLoop.run(seed: 6) { loop in
-            let node = try await ChainServer(on: loop, seed: 6)
-            let web3 = try await Web3.connect(to: await node.server.endpoint, configuration: loop.configuration)
+            let node = try await TestNode(chain: SimulatedChain(seed: 6, number: 100), loop: loop)
+            let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
             do {
                 var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(101)).makeAsyncIterator()
                 await node.change { $0.mine() }
@@ -254,14 +249,14 @@ struct WatchdogTests {
                 let session = web3.session
                 #expect(await session.continuityEngine?.watchdogDeadline != nil)
             }
-            await node.server.until { $0.count(of: "eth_unsubscribe") == 1 }
+            await node.asked(for: "eth_unsubscribe", times: 1)
             let session = web3.session
             #expect(await session.continuityEngine?.watchdogDeadline == nil)
-            let messages = await node.server.log.messages.count
+            let requests = await node.requests
             try await loop.sleep(for: .seconds(86_400))
-            #expect(await node.server.log.messages.count == messages)
+            #expect(await node.requests == requests)
             await web3.close()
-            await node.server.close()
+            await node.close()
         }
     }
 
@@ -279,8 +274,8 @@ struct WatchdogTests {
             #expect(told.stalled == 1)
             try await loop.sleep(for: .seconds(3600))
             #expect(told.stalled == 1)
-            #expect(await nodes[0].server.log.connections == 1)
-            #expect(await nodes[0].server.log.count(of: "eth_subscribe") == 1)
+            #expect(await nodes[0].connections == 1)
+            #expect(await nodes[0].requests["eth_subscribe"] == 1)
             // Ever less often.
             #expect(await Self.questions(to: nodes[0]) < 20)
             try await Self.mine(20, on: nodes[0], loop)
@@ -294,13 +289,13 @@ struct WatchdogTests {
     func standing() async throws {
         try await Self.play(seed: 8, nodes: 2) { web3, nodes, told, loop in
             try await Self.mine(20, on: nodes[0], loop)
-            nodes[0].fail { $0.standsAt = 120 }
+            await nodes[0].use(NodeQuirks(stopsAt: 120))
             try await Self.mine(8, on: nodes[0], loop)
-            #expect(web3.endpoint == (await nodes[1].server.endpoint))
+            #expect(web3.endpoint == nodes[1].endpoint)
             #expect(told.newest == 128)
             #expect(told.stalled == 0 && told.disconnected == 0)
             // The question was asked on a connection of its own.
-            #expect(await nodes[1].server.log.closeCodes == [1000])
+            #expect(await nodes[1].connections == 2)
         }
     }
 
@@ -311,18 +306,18 @@ struct WatchdogTests {
             @Sendable func mine(_ count: UInt64, losingOneOf each: UInt64) async throws {
                 for index in 0..<count {
                     let number = nodes[0].chain.head.number - index / each
-                    nodes[0].fail { $0.standsAt = number }
                     await nodes[0].change { $0.mine() }
-                    await nodes[0].push(number)
+                    await nodes[0].use(NodeQuirks(stopsAt: number))
                     try await loop.sleep(for: Self.blockTime)
                 }
             }
             try await Self.mine(10, on: nodes[0], loop)
+            await nodes[0].use(NodeQuirks(stopsAt: nodes[0].chain.head.number))
             try await mine(60, losingOneOf: 100)
-            #expect(web3.endpoint == (await nodes[0].server.endpoint))
-            #expect(await nodes[1].server.log.connections >= 2)
+            #expect(web3.endpoint == nodes[0].endpoint)
+            #expect(await nodes[1].connections >= 2)
             try await mine(100, losingOneOf: 10)
-            #expect(web3.endpoint == (await nodes[1].server.endpoint))
+            #expect(web3.endpoint == nodes[1].endpoint)
             try await Self.mine(2, on: nodes[0], loop)
             #expect(told.newest == nodes[0].chain.head.number)
             #expect(told.disconnected == 0)
@@ -332,11 +327,11 @@ struct WatchdogTests {
     @Test("The other endpoints are not asked what a node of another chain says")
     func otherChain() async throws {
         try await Self.play(seed: 10, nodes: 2) { web3, nodes, told, loop in
-            nodes[1].fail { $0.chainID = 5 }
+            await nodes[1].use(NodeQuirks(chainID: 5))
             try await Self.mine(20, on: nodes[0], loop)
-            nodes[0].fail { $0.standsAt = 120 }
+            await nodes[0].use(NodeQuirks(stopsAt: 120))
             try await Self.mine(8, on: nodes[0], loop)
-            #expect(web3.endpoint == (await nodes[0].server.endpoint))
+            #expect(web3.endpoint == nodes[0].endpoint)
             #expect(told.stalled == 1 && told.newest == 120)
         }
     }
