@@ -245,6 +245,9 @@ actor NodeConnection: ChannelDelegate {
         case .freeze:
             self.phase = .frozen
             self.script.closed()
+            // Nothing is on its way any more.
+            self.isIdle = true
+            self.server.assumeIsolated { $0.connectionIsIdle() }
         case .strayError:
             self.pass(Array(#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}"#.utf8))
         case .endSubscriptions:

@@ -134,7 +134,9 @@ actor NodeServer {
 
     func connectionEnded(_ connection: NodeConnection, _ script: any NodeScript) {
         self.connections.removeAll { $0 === connection }
-        self.problems += script.problems.dropFirst(self.problems.count).prefix(100)
+        // A recording's script is handed on with what it has found so far; a chain's begins anew with each connection.
+        let found = self.transcript == nil ? script.problems[...] : script.problems.dropFirst(self.problems.count)
+        self.problems += found.prefix(max(0, 100 - self.problems.count))
         if self.transcript != nil { self.resting = script }
         self.connectionIsIdle()
         if self.connections.isEmpty, self.listener == nil { self.closed() }
