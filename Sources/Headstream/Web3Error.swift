@@ -90,6 +90,8 @@ public struct Web3Error: Error, Hashable, Sendable {
     public var wasSent = false
     /// Whether connecting again would end in the same way, where the code alone does not tell.
     var isPermanent = false
+    /// Whether the loop has ended, so that there is nothing left to connect with.
+    var isEndOfLoop = false
     /// Whether the node fell silent, so that connecting to the same host may take long to fail.
     var endedInSilence = false
 
@@ -145,7 +147,8 @@ extension Web3Error {
             }
         let way = proxy.map { " through the proxy \($0)" } ?? ""
         self.init(code, "\(endpoint)\(way): \(error.message)")
-        self.isPermanent = error.code == .loopIsShutDown
+        self.isEndOfLoop = error.code == .loopIsShutDown
+        self.isPermanent = self.isEndOfLoop
         if case .tls(let failure) = error.code { self.isPermanent = !failure.mayPass }
     }
 

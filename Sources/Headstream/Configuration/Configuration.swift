@@ -19,7 +19,8 @@ public struct Configuration: Sendable {
     /// For providers that cut connections at an age: Amazon's API Gateway after two hours, others after one. Set it some
     /// minutes lower. Up to a tenth of it is taken off at random. Gapless streams notice nothing. Live ones are told nothing
     /// either: they lose no notification, but those that come while both connections stand, for a round trip or two, may
-    /// come twice, and not in their order. With ``ReconnectPolicy/never`` nothing is replaced.
+    /// come twice, and not in their order; one that the new connection refuses, or that is not made on it yet when the old
+    /// one is cut, is told `.disconnected`. With ``ReconnectPolicy/never`` nothing is replaced.
     public var maxConnectionAge: Duration?
     /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
     public var proxy = ProxyConfiguration.environment

@@ -24,6 +24,10 @@ extension Connection {
     /// Reads again after a consumer held it up.
     func readOn() {
         self.channel?.isReading = true
+        if self.drainsWhenReading {
+            self.drainsWhenReading = false
+            self.enqueue { $0.drain() }
+        }
         // What was not heard meanwhile says nothing.
         self.hasHeard = true
         guard self.keepalive != nil, self.keepaliveDeadline == nil else { return }

@@ -133,7 +133,8 @@ extension Connection: ChannelDelegate {
             }
         case (.open, .failed(let error)):
             var told = Web3Error(.connectionClosed, "\(self.endpoint): \(error.message)")
-            told.isPermanent = error.code == .loopIsShutDown
+            told.isEndOfLoop = error.code == .loopIsShutDown
+            told.isPermanent = told.isEndOfLoop
             self.end(told)
         case (.open, .endOfStream) where self.endpoint.isIPC, (.closing, _) where self.endpoint.isIPC:
             self.end(Web3Error(.connectionClosed, "\(self.endpoint): the node closed the IPC connection"))

@@ -69,7 +69,7 @@ extension Connection {
     }
 
     /// Makes requests of the session's own, as one message: one call, or a batch.
-    func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter]) {
+    func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter], passesHold: Bool = false) {
         let now = self.loop.now
         self.inbound.processor.submitBatch(
             first,
@@ -77,6 +77,7 @@ extension Connection {
             now: now.nanoseconds,
             deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
             waiters: waiters,
+            passesHold: passesHold,
             actions: &self.actions
         )
         self.perform()
@@ -248,8 +249,11 @@ extension Connection {
 
     private func drained() {
         self.isDraining = false
-        // A consumer holds up the reading: what comes behind that is not here yet.
-        if let channel = self.channel, !channel.isReading { return self.drain() }
+        // A consumer holds up the reading: what comes behind that is not here yet. `readOn` comes back here.
+        if let channel = self.channel, !channel.isReading {
+            self.drainsWhenReading = true
+            return
+        }
         // Not in the middle of a read; and by then somebody may have asked for something.
         self.enqueue { connection in
             guard connection.inbound.processor.waitingCount == 0 else { return connection.drain() }

@@ -55,6 +55,8 @@ actor Connection {
     var metrics = Metrics()
     /// Whether another connection has taken this one's place, and what waits here is waited for.
     var isDraining = false
+    /// It goes on with that when it reads again.
+    var drainsWhenReading = false
     /// Its streams have another connection, and go on whatever becomes of this one.
     private var isRetired = false
     /// The one callback for all requests' timeouts, and what it is set to.
@@ -204,12 +206,18 @@ actor Connection {
     private func established() {
         self.clearPhaseDeadline()
         self.phase = .open
-        self.inbound.processor.opened(&self.actions)
+        if !self.owner.mustKnowChain(of: self) { self.inbound.processor.opened(&self.actions) }
         self.owner.established(self)
         self.perform()
         self.startKeepalive()
         self.opening?.resume(returning: .success(()))
         self.opening = nil
+    }
+
+    /// The node is known to be of the right chain: what waits goes out.
+    func release() {
+        self.inbound.processor.opened(&self.actions)
+        self.perform()
     }
 
     private func openingTimedOut() {

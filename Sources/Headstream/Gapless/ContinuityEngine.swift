@@ -92,6 +92,7 @@ final class ContinuityEngine: @unchecked Sendable {
         if self.consumers.isEmpty {
             self.dismiss(self.heads?.local)
             self.heads = nil
+            self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
         }
@@ -193,10 +194,14 @@ final class ContinuityEngine: @unchecked Sendable {
     func connected() {
         self.tellAll(.reconnected)
         self.handle(.connected)
+        self.unanswered = 0
+        // From here on, and not from the acknowledgement, which may never come from this node.
+        if !self.consumers.isEmpty { self.beginWatch() }
     }
 
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
     func renewed() {
+        self.unanswered = 0
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
     }

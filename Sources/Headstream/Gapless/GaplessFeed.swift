@@ -11,6 +11,14 @@ final class GaplessFeed: Sendable {
         case disconnected(Web3Error)
         case reconnected
         case stalled
+
+        /// Whether it is about the connection, and not the chain.
+        var isOfConnection: Bool {
+            switch self {
+            case .event: false
+            case .disconnected, .reconnected, .stalled: true
+            }
+        }
     }
 
     enum Batch: Sendable {
@@ -42,6 +50,10 @@ final class GaplessFeed: Sendable {
     func add(_ update: Update) -> Bool {
         let (consumer, becameFull) = self.state.withLock { state -> (SuspendedConsumer?, Bool) in
             guard state.end == nil else { return (nil, false) }
+            // Of what a full feed is told of connections the newest counts.
+            while state.isFull, update.isOfConnection, state.updates.last?.isOfConnection == true {
+                state.updates.removeLast()
+            }
             state.updates.append(update)
             let becameFull = !state.isFull && state.updates.count >= self.limit
             state.isFull = state.isFull || becameFull

@@ -22,7 +22,7 @@ struct HeadWatchdog: Sendable {
     /// What became of the question.
     enum Answer: Sendable {
         case head(UInt64)
-        /// An error, which says nothing about the head.
+        /// An error, or no answer for a reason of our own: nothing newer is known.
         case refused
         /// No answer in time.
         case silence
@@ -196,7 +196,9 @@ struct HeadWatchdog: Sendable {
         self.since = now
         switch answer {
         case .refused:
-            return nil
+            // Once may be a moment's limit; a node that goes on so cannot be told from one that stands still.
+            self.stillness += 1
+            return self.isStill(now: now) ? .compare : nil
         case .silence:
             self.steps += 1
             return .abandon

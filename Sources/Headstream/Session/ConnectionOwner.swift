@@ -11,6 +11,11 @@ final class ConnectionOwner: @unchecked Sendable {
         self.session?.assumeIsolated { $0.connection !== connection || $0.willReconnect(after: error) } ?? false
     }
 
+    /// Whether requests wait until the node's chain is known to be the one of the connection before.
+    func mustKnowChain(of connection: Connection) -> Bool {
+        self.session?.assumeIsolated { $0.mustKnowChain(of: connection) } ?? false
+    }
+
     func established(_ connection: Connection) {
         self.session?.assumeIsolated { $0.established(connection) }
     }

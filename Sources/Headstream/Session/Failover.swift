@@ -48,7 +48,7 @@ struct Failover: Sendable {
 
     /// Whether there is an attempt after the present endpoint failed with this error.
     func goesOn(after error: Web3Error) -> Bool {
-        error.isTemporary || !self.othersLeft.isEmpty
+        !error.isEndOfLoop && (error.isTemporary || !self.othersLeft.isEmpty)
     }
 
     /// The connection to the present endpoint is lost, or did not come about.
@@ -78,12 +78,13 @@ struct Failover: Sendable {
     }
 
     /// An attempt to connect to one of the others has failed.
-    mutating func failed(_ endpoint: Endpoint, _ error: Web3Error) {
+    mutating func failed(_ endpoint: Endpoint, _ error: Web3Error, now: LoopInstant) {
         for index in self.candidates.indices where index != self.current && self.candidates[index].endpoint == endpoint
         {
             self.candidates[index].reason = error
             self.candidates[index].hasFailed = true
             self.candidates[index].isLeftOut = !error.isTemporary
+            self.candidates[index].notBefore = now.advanced(by: error.leastDelay)
         }
     }
 

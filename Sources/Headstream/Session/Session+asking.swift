@@ -33,17 +33,17 @@ extension Session {
         let connection = self.newConnection(to: endpoint, owner: ConnectionOwner())
         self.connections.withLock { $0.asking.append(connection) }
         let known = self.chainID
-        let isOfSameChain = LoopValue(true)
+        let answers = LoopValue<[Int: Waiter.Outcome]>([:])
         connection.assumeIsolated { $0.begin() }
         self.ask([chain, latest], on: connection) { [weak self] index, outcome in
-            if index == 0 {
-                let found = try? outcome.get().withBytes { try Results.decode($0, as: Quantity.self).value }
-                if let known, let found, found != known { isOfSameChain.value = false }
-                return
-            }
+            // In any order.
+            answers.value[index] = outcome
+            guard let chain = answers.value[0], let latest = answers.value[1] else { return }
             self?.connections.withLock { connections in connections.asking.removeAll { $0 === connection } }
             connection.abandon()
-            body(isOfSameChain.value ? (try? outcome.get()).flatMap { Self.blockNumber(in: $0) } : nil)
+            let found = try? chain.get().withBytes { try Results.decode($0, as: Quantity.self).value }
+            let isOther = known.map { known in found.map { $0 != known } ?? false } ?? false
+            body(isOther ? nil : (try? latest.get()).flatMap { Self.blockNumber(in: $0) })
         }
     }
 
@@ -79,10 +79,10 @@ private final class HeadCollector: @unchecked Sendable {
 /// A value of callbacks of one loop.
 ///
 /// `@unchecked Sendable`: touched on the session's loop alone.
-private final class LoopValue: @unchecked Sendable {
-    var value: Bool
+private final class LoopValue<Value>: @unchecked Sendable {
+    var value: Value
 
-    init(_ value: Bool) {
+    init(_ value: Value) {
         self.value = value
     }
 }

@@ -43,6 +43,7 @@ extension Session {
     func ask(
         _ requests: [EncodedRequest],
         on connection: Connection,
+        passesHold: Bool = false,
         _ body: @escaping @Sendable (Int, Waiter.Outcome) -> Void
     ) {
         let first = self.ids.take(requests.count)
@@ -52,7 +53,7 @@ extension Session {
         let text =
             requests.count == 1
             ? requests[0].text(for: first) : EncodedRequest.batchText(of: requests, firstID: first)
-        connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters) }
+        connection.assumeIsolated { $0.submit(first, text: text, waiters: waiters, passesHold: passesHold) }
     }
 
     /// The end of a connection whose place another has taken is told to nobody: what was asked on it was not answered.

@@ -19,6 +19,10 @@ extension Session {
         if connection === coming { return self.renewalFailed(connection, error) }
         if connection === leaving {
             self.losses.withLock { $0.last = error }
+            // What is not acknowledged on the newest one yet was delivered by this one alone.
+            let cut = self.outstanding.union(self.due)
+            self.tellStreams(.disconnected(error), only: cut)
+            self.tellStreams(.reconnected, only: cut)
             return self.left(connection)
         }
         guard connection === self.connection else { return }
@@ -102,7 +106,14 @@ extension Session {
         }
     }
 
+    /// Whether requests wait for the answer of ``checkChain(of:_:)``.
+    func mustKnowChain(of connection: Connection) -> Bool {
+        guard connection === self.connection, case .connecting = self.phase else { return false }
+        return self.chainID != nil
+    }
+
     private func goOn(with connection: Connection, _ earlier: Set<LocalSubscriptionID>) {
+        connection.assumeIsolated { $0.release() }
         self.phase = .connected(since: self.loop.now)
         self.states.tell(.connected)
         self.pastMetrics.reconnects += 1
@@ -117,7 +128,7 @@ extension Session {
     }
 
     func subscribeAll(_ locals: [LocalSubscriptionID], on connection: Connection) {
-        self.outstanding = 0
+        self.outstanding = []
         self.due = locals.sorted { $0.rawValue < $1.rawValue }[...]
         // A window of them, and the next at each answer: the queue of requests is for those of users too.
         for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
@@ -125,9 +136,10 @@ extension Session {
     }
 
     private func subscribeNext(on connection: Connection) {
-        guard connection === self.connection, let local = self.due.popFirst() else { return }
-        if self.subscriptions[local] == nil { return self.subscribeNext(on: connection) }
-        self.subscribeAgain(local, on: connection)
+        guard connection === self.connection else { return }
+        while let local = self.due.popFirst() {
+            if self.subscriptions[local] != nil { return self.subscribeAgain(local, on: connection) }
+        }
     }
 
     // MARK: The same chain
@@ -169,7 +181,7 @@ extension Session {
         // On the loop, as every waiter of a connection is.
         nonisolated(unsafe) let body = body
         guard let request = try? EncodedRequest("eth_chainId") else { return body(.success(nil)) }
-        self.ask([request], on: connection) { _, outcome in
+        self.ask([request], on: connection, passesHold: true) { _, outcome in
             body(outcome.map { bytes in try? bytes.withBytes { try Results.decode($0, as: Quantity.self).value } })
         }
     }
@@ -180,7 +192,7 @@ extension Session {
         guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
         // Another attempt was made between a refusal and this one.
         guard connection.assumeIsolated({ !$0.inbound.processor.knows(local) }) else { return }
-        self.outstanding += 1
+        self.outstanding.insert(local)
         connection.assumeIsolated { connection in
             connection.subscribe(kept) { [weak self] outcome in
                 self?.assumeIsolated { $0.subscribedAgain(local, on: connection, outcome) }
@@ -197,12 +209,24 @@ extension Session {
     }
 
     private func subscribedAgain(_ local: LocalSubscriptionID, on connection: Connection, _ outcome: Waiter.Outcome) {
-        if connection === self.connection { self.outstanding -= 1 }
-        self.subscribeNext(on: connection)
-        defer { self.settleRenewal() }
-        guard connection === self.connection, var kept = self.subscriptions[local] else { return }
+        if connection === self.connection {
+            self.outstanding.remove(local)
+            // Not from here: a connection that has ended refuses at once, and the next one after it, and so on.
+            self.enqueue { session in
+                session.subscribeNext(on: connection)
+                session.settleRenewal()
+            }
+        }
+        guard var kept = self.subscriptions[local] else {
+            // Its consumer has left meanwhile.
+            if case .success = outcome { connection.endSubscription(local) }
+            return
+        }
+        guard connection === self.connection else { return }
         switch outcome {
         case .success:
+            if kept.isCut { kept.buffer.append(marker: StreamMarker.reconnected.bytes)?.resume() }
+            kept.isCut = false
             kept.refusals = 0
             kept.refusedFirst = nil
             self.subscriptions[local] = kept
@@ -216,8 +240,14 @@ extension Session {
             kept.refusedFirst?(self.error(error))
         case .failure(let error):
             kept.refusals += 1
+            let told = self.error(error)
+            // The connection that delivered it is about to be closed.
+            if !kept.isCut, self.connections.withLock({ $0.leaving != nil }) {
+                kept.isCut = true
+                kept.buffer.append(marker: StreamMarker.disconnected(told).bytes)?.resume()
+            }
             self.subscriptions[local] = kept
-            kept.buffer.append(marker: StreamMarker.refused(self.error(error)).bytes)?.resume()
+            kept.buffer.append(marker: StreamMarker.refused(told).bytes)?.resume()
             self.subscribeLater(kept, on: connection, atLeast: min(error.retryAfter ?? .zero, .seconds(3600)))
         }
     }
@@ -244,9 +274,11 @@ extension Session {
         }
     }
 
-    private func tellStreams(_ marker: StreamMarker) {
+    /// - Parameter locals: nil for all streams.
+    private func tellStreams(_ marker: StreamMarker, only locals: Set<LocalSubscriptionID>? = nil) {
         let bytes = marker.bytes
-        for kept in self.subscriptions.values.sorted(by: { $0.local.rawValue < $1.local.rawValue }) {
+        for kept in self.subscriptions.values.sorted(by: { $0.local.rawValue < $1.local.rawValue })
+        where locals?.contains(kept.local) ?? true {
             kept.buffer.append(marker: bytes)?.resume()
         }
     }

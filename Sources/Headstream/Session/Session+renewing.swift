@@ -88,7 +88,7 @@ extension Session {
     func renewalFailed(_ connection: Connection, _ error: Web3Error) {
         self.connections.withLock { $0.coming = nil }
         connection.abandon()
-        self.failover.failed(connection.endpoint, error)
+        self.failover.failed(connection.endpoint, error, now: self.loop.now)
         if !error.isTemporary, connection.endpoint != self.connection.endpoint {
             self.tellLeftOut(connection.endpoint, error)
         }
@@ -117,7 +117,7 @@ extension Session {
 
     /// Everything is subscribed on the new connection: what waits on the last one is waited for, and then it is closed.
     func settleRenewal() {
-        guard self.due.isEmpty, self.outstanding == 0 else { return }
+        guard self.due.isEmpty, self.outstanding.isEmpty else { return }
         self.connections.withLock { $0.leaving }?.assumeIsolated { $0.drain() }
     }
 
@@ -125,7 +125,7 @@ extension Session {
     func drained(_ connection: Connection) {
         guard self.connections.withLock({ $0.leaving === connection }) else { return }
         // What was subscribed on it last has to be made on the next one first; `settleRenewal` comes back here.
-        guard self.due.isEmpty, self.outstanding == 0 else { return }
+        guard self.due.isEmpty, self.outstanding.isEmpty else { return }
         self.left(connection)
         connection.assumeIsolated { $0.retire() }
     }

@@ -61,7 +61,7 @@ actor Session {
     var waiters: [UInt64: ReconnectWaiter] = [:]
     var nextWaiter: UInt64 = 0
     /// How many of those subscriptions have no answer yet.
-    var outstanding = 0
+    var outstanding: Set<LocalSubscriptionID> = []
     /// When the connection is to be replaced for its age.
     var renewalDeadline: DeadlineID?
     /// The chain that the first connection told; unknown with nodes that do not tell.
@@ -261,9 +261,10 @@ actor Session {
 
     /// Ends a subscription wherever it is made; from any thread.
     nonisolated func endOnConnections(_ local: LocalSubscriptionID) {
-        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
-        newest.endSubscription(local)
-        leaving?.endSubscription(local)
+        // On the one that is coming too: it may take over before this is done.
+        for connection in self.connections.withLock({ [$0.newest, $0.leaving, $0.coming] }) {
+            connection?.endSubscription(local)
+        }
     }
 
     /// A consumer for which reading was suspended has caught up; from any thread.
@@ -304,6 +305,8 @@ struct KeptSubscription: Sendable {
     let request: EncodedRequest
     /// How often the node has refused it in a row.
     var refusals: UInt64 = 0
+    /// Its stream was told that nothing comes, because it was refused when its connection was replaced.
+    var isCut = false
     /// For subscriptions of the session's own: called on the loop for each acknowledgement, and where the first one does
     /// not come.
     var acknowledged: (@Sendable () -> Void)?

@@ -117,7 +117,7 @@ extension Doctor {
     /// A range that the backend does not have: an error is honest, an answer is silently partial.
     private func beyondHead(_ web3: Web3, _ head: UInt64, _ chart: Chart) async throws(Web3Error) {
         var filter = Self.nobody
-        filter.blocks = .range(from: .number(head), to: .number(head + 64))
+        filter.blocks = .range(from: .number(head), to: .number(head.addingReportingOverflow(64).overflow ? head : head &+ 64))
         do throws(Web3Error) {
             _ = try await web3.eth.getLogs(filter)
             chart.note(

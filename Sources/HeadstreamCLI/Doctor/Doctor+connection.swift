@@ -106,20 +106,19 @@ extension Doctor {
         }
         var configuration = self.configuration
         configuration.reconnect = .never
-        configuration.keepalive = .ping(every: .milliseconds(250), timeout: .seconds(60))
+        // Far more than any latency; a node that answers later does not keep a connection alive in time. The keepalive ends
+        // the connection of one that does not.
+        configuration.keepalive = .ping(every: .milliseconds(250), timeout: .seconds(2))
         do {
-            let bytes = try await Web3.withConnection(to: self.endpoint, configuration: configuration) { web3 in
+            let isAnswered = try await Web3.withConnection(to: self.endpoint, configuration: configuration) { web3 in
                 let before = await web3.metrics.bytesReceived
-                // Far more than any latency; a node that answers later does not keep a connection alive in time.
-                for _ in 0..<10 where await web3.metrics.bytesReceived == before {
-                    try await self.loop.sleep(until: self.loop.now.advanced(by: .milliseconds(500)))
-                }
-                return await web3.metrics.bytesReceived - before
+                try await self.loop.sleep(until: self.loop.now.advanced(by: .seconds(3)))
+                return await web3.metrics.bytesReceived > before
             }
-            if bytes > 0 {
+            if isAnswered {
                 chart.note(.ping, .good, "answered", ["isAnswered": true])
             } else {
-                let text = "not answered within 5 s: use a keepalive by request (Keepalive.request)"
+                let text = "not answered within 2 s: use a keepalive by request (Keepalive.request)"
                 chart.note(.ping, .bad, text, ["isAnswered": false])
             }
         } catch {

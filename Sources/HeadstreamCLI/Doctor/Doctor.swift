@@ -99,10 +99,10 @@ struct Doctor: Sendable {
             state.report.client = client.map { TerminalText.line($0, limit: 120) }
             state.report.chainID = chainID
         }
+        async let pinged: Void = self.ping(chart)
         await withTaskGroup(of: Void.self) { group in
             // Heads come in while all else is asked.
             await self.subscribeHeads(web3, chart, &group)
-            group.addTask { await self.ping(chart) }
             await self.latency(web3, chart)
             await self.batch(web3, chart)
             await self.subscriptions(web3, chart)
@@ -112,5 +112,6 @@ struct Doctor: Sendable {
             await self.heads(web3, chart)
             group.cancelAll()
         }
+        await pinged
     }
 }

@@ -171,12 +171,15 @@ package struct RequestProcessor: ~Copyable {
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
+    ///
+    /// - Parameter passesHold: goes out although the others are held (``hold()``).
     package mutating func submitBatch(
         _ firstID: RequestID,
         text: [UInt8],
         now: UInt64,
         deadline: UInt64,
         waiters: [Waiter],
+        passesHold: Bool = false,
         actions: inout RequestProcessorActions
     ) {
         self.submit(
@@ -185,6 +188,7 @@ package struct RequestProcessor: ~Copyable {
             text: text,
             now: now,
             deadline: deadline,
+            passesHold: passesHold,
             actions: &actions
         )
     }
@@ -196,6 +200,7 @@ package struct RequestProcessor: ~Copyable {
         now: UInt64,
         deadline: UInt64,
         isUrgent: Bool = false,
+        passesHold: Bool = false,
         actions: inout RequestProcessorActions
     ) {
         let count = purposes.count
@@ -205,7 +210,7 @@ package struct RequestProcessor: ~Copyable {
             return
         }
         let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        let goesOut = isNext && !self.isHeld && self.inFlight + count <= self.limits.maxInFlight
+        let goesOut = (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
