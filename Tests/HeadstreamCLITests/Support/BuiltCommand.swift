@@ -29,6 +29,11 @@ enum BuiltCommand {
             .deletingLastPathComponent().appendingPathComponent("Fixtures/\(path)").path
     }
 
+    /// What a sanitizer is told goes on to what is built with it.
+    private static let sanitizers = ProcessInfo.processInfo.environment.filter {
+        ["ASAN_OPTIONS", "TSAN_OPTIONS"].contains($0.key)
+    }
+
     /// Runs it to its end.
     ///
     /// - Parameter firstOutput: called once, with the process's number, when it has printed something.
@@ -41,7 +46,7 @@ enum BuiltCommand {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: self.path ?? "")
         process.arguments = words
-        process.environment = environment
+        process.environment = environment.merging(Self.sanitizers) { given, _ in given }
         let output = Pipe()
         let errors = Pipe()
         process.standardInput = FileHandle.nullDevice
@@ -85,7 +90,7 @@ enum BuiltCommand {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: self.path ?? "")
         process.arguments = words
-        process.environment = environment
+        process.environment = environment.merging(Self.sanitizers) { given, _ in given }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
         process.standardError = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
