@@ -88,28 +88,7 @@ struct GaplessStreamTests {
                         }
                     }
                 }
-                var random = SeededGenerator(seed: seed)
-                for _ in 0..<40 {
-                    switch random.below(10) {
-                    case 0..<6: await node.change { $0.mine($0.randomEvents(4)) }
-                    case 6..<8:
-                        let depth = 1 + random.below(3)
-                        await node.change { chain in
-                            guard chain.head.number > 110 else {
-                                chain.mine()
-                                return
-                            }
-                            chain.reorganise(depth: depth, events: (0...depth).map { _ in chain.randomEvents(3) })
-                        }
-                    default: await node.inflict(.cut)
-                    }
-                    try await loop.sleep(for: .milliseconds(200 * random.below(10)))
-                }
-                // The faults are over; one audit passes.
-                for _ in 0..<44 {
-                    await node.change { $0.mine() }
-                    try await loop.sleep(for: .seconds(5))
-                }
+                try await node.weather(seed: seed, on: loop)
                 group.cancelAll()
                 try await group.waitForAll()
             }
