@@ -44,21 +44,23 @@ struct EnduranceTests {
         while let byte = try output.read(upToCount: 1), byte != Data([0x0A]), !byte.isEmpty { line += byte }
         let port = String(decoding: line, as: UTF8.self).split(separator: " ").last.map(String.init) ?? ""
         let seed = UInt64.random(in: 0...UInt64.max)
-        let rounds = try Self.lines(["crowd", port, "1000", "3", "\(seed)"])
+        let rounds = try Self.lines(["crowd", port, "1000", "5", "\(seed)"])
         guard rounds.first?.first != "skipped:" else {
             print(rounds[0].joined(separator: " "))
             return
         }
-        #expect(rounds.count == 3, "seed \(seed)")
+        try #require(rounds.count == 5, "seed \(seed)")
         // The first round warms up: allocator, metadata, the resolver's threads.
         let first = rounds[1]
-        let last = rounds[2]
+        let last = rounds[4]
         #expect(try Self.value("sockets", in: last) == 0, "seed \(seed)")
         #expect(try Self.value("descriptors", in: last) == Self.value("descriptors", in: first), "seed \(seed)")
         #expect(try Self.value("threads", in: last) == Self.value("threads", in: first), "seed \(seed)")
-        let growth = try Self.value("kilobytes", in: last) - Self.value("kilobytes", in: first)
-        // A kilobyte a connection would be a megabyte.
-        #expect(growth < 1000 || Self.isSanitized, "seed \(seed): \(growth) KB")
+        let sizes = try rounds.dropFirst().map { try Self.value("kilobytes", in: $0) }
+        // A kilobyte a connection would be a megabyte more in every round. In one of them the allocator may take that much
+        // anew, where more connections stand at once than in those before.
+        let growth = zip(sizes, sizes.dropFirst()).map { $1 - $0 }.min() ?? 0
+        #expect(growth < 1000 || Self.isSanitized, "seed \(seed): \(sizes) KB")
     }
 
     @Test("24 hours of heads on the simulated loop: none lost, memory flat")
