@@ -69,7 +69,7 @@ extension Connection {
             let now = self.loop.now
             self.inbound.processor.ask(
                 id,
-                text: RequestMessage.encode(id: id, method: "net_version") { _ in },
+                text: Self.question(id),
                 now: now.nanoseconds,
                 deadline: now.advanced(by: timeout).nanoseconds,
                 actions: &self.actions

@@ -242,9 +242,14 @@ extension Connection {
     func drain() {
         guard !self.isDraining, case .open = self.phase else { return }
         let id = self.ids.take(1)
-        self.submit(id, text: RequestMessage.encode(id: id, method: "net_version") { _ in }, waiters: [.nobody])
+        self.submit(id, text: Self.question(id), waiters: [.nobody])
         self.isDraining = true
         self.perform()
+    }
+
+    /// A request that costs a node next to nothing, for the sake of its being answered.
+    static func question(_ id: RequestID) -> [UInt8] {
+        RequestMessage.encode(id: id, method: "net_version") { _ in }
     }
 
     private func drained() {

@@ -61,11 +61,6 @@ struct GaplessWish: Sendable {
 
     var origin: ConsumerOptions.Origin { self.start.origin }
 
-    func toldFinality(_ isTold: Bool) -> Self {
-        var wish = self
-        wish.isToldFinality = isTold
-        return wish
-    }
 }
 
 extension Eth {

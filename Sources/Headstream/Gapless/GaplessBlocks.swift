@@ -39,8 +39,8 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
     public var updates: GaplessBlockUpdates<Item> { self.updates(isToldFinality: true) }
 
     func updates(isToldFinality: Bool) -> GaplessBlockUpdates<Item> {
-        let source = GaplessSource(session: self.source.session, wish: self.source.wish.toldFinality(isToldFinality))
-        return GaplessBlockUpdates(updates: GaplessUpdates(source: source, self.item), number: self.number)
+        let updates = GaplessUpdates(source: self.source.toldFinality(isToldFinality), self.item)
+        return GaplessBlockUpdates(updates: updates, number: self.number)
     }
 
     /// Belongs to one task at a time; copies share its place in the stream.

@@ -4,7 +4,13 @@ import HeadstreamLocks
 /// What gapless sequences are made of: a client, and what is wanted of it.
 struct GaplessSource: Sendable {
     let session: Session
-    let wish: GaplessWish
+    var wish: GaplessWish
+
+    func toldFinality(_ isTold: Bool) -> Self {
+        var source = self
+        source.wish.isToldFinality = isTold
+        return source
+    }
 }
 
 /// The right to a place among the session's gapless consumers, given up by letting go of it. It keeps the session alive.
@@ -53,15 +59,23 @@ final class GaplessCore {
         self.state = .cold(source)
     }
 
-    /// The next of the updates that were taken, without a suspension; nil where there is none left.
-    func nextBuffered() -> GaplessFeed.Update? {
+    /// The next update; nil at the end, or when the task is cancelled. Where it is there it is taken without another
+    /// asynchronous call.
+    @inline(__always)
+    func nextUpdate() async throws(Web3Error) -> GaplessFeed.Update? {
+        if let update = self.nextBuffered() { return update }
+        return try await self.refilledUpdate()
+    }
+
+    /// The next of the updates that were taken; nil where there is none left.
+    private func nextBuffered() -> GaplessFeed.Update? {
         guard self.next < self.batch.count, !self.isSuspended else { return nil }
         defer { self.next += 1 }
         return self.batch[self.next]
     }
 
-    /// The next update; nil at the end, or when the task is cancelled.
-    func nextUpdate() async throws(Web3Error) -> GaplessFeed.Update? {
+    @inline(never)
+    private func refilledUpdate() async throws(Web3Error) -> GaplessFeed.Update? {
         guard !self.isSuspended else {
             throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
         }

@@ -18,8 +18,7 @@ public struct GaplessHeads: AsyncSequence, Sendable {
 
     /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
     package func updates(isToldFinality: Bool) -> GaplessUpdates<BlockHeader> {
-        let source = GaplessSource(session: self.source.session, wish: self.source.wish.toldFinality(isToldFinality))
-        return GaplessUpdates(source: source, Self.item)
+        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.item)
     }
 
     /// The same stream block by block, each with its one head.
@@ -75,8 +74,7 @@ public struct GaplessLogs: AsyncSequence, Sendable {
 
     /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
     package func updates(isToldFinality: Bool) -> GaplessUpdates<Log> {
-        let source = GaplessSource(session: self.source.session, wish: self.source.wish.toldFinality(isToldFinality))
-        return GaplessUpdates(source: source, Self.item)
+        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.item)
     }
 
     /// The same stream block by block, empty ones included.
@@ -104,9 +102,7 @@ public struct GaplessLogs: AsyncSequence, Sendable {
         {
             while true {
                 if let log = self.pending.popFirst() { return log }
-                var update = self.core.nextBuffered()
-                if update == nil { update = try await self.core.nextUpdate() }
-                guard let update else { return nil }
+                guard let update = try await self.core.nextUpdate() else { return nil }
                 guard case .event(let event) = update else { continue }
                 // Nearly all of them.
                 if case .log(let log) = event {

@@ -79,37 +79,26 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// The next item, waited for where none is there.
     @inline(never)
     func refilledItem() async throws(Web3Error) -> Decoder.Element? {
-        if let error = self.unreadable {
-            self.unreadable = nil
-            throw error
-        }
         while true {
+            if let error = self.unreadable {
+                self.unreadable = nil
+                throw error
+            }
             if self.credit <= 0 || !self.reader.hasMore {
                 guard try await self.prepare() else { return nil }
             }
             _ = self.reader.takeLoss()
-            guard let record = self.reader.next() else { continue }
-            self.credit &-= 1
-            do throws(ValueError) {
-                return try self.decoder.decode(record)
-            } catch {
-                try self.passOver(record, error)
-            }
+            if let item = self.itemInHand() { return item }
         }
     }
 
+    /// What could not be read is told next, and so is a lost connection; other markers are for those who want updates.
     @inline(never)
     private func setAside(_ record: UnsafeRawBufferPointer, _ error: ValueError) {
-        do throws(Web3Error) { try self.passOver(record, error) } catch { self.unreadable = error }
-    }
-
-    /// What could not be read is thrown, and so is a lost connection; other markers are for those who want updates.
-    @inline(never)
-    private func passOver(_ record: UnsafeRawBufferPointer, _ error: ValueError) throws(Web3Error) {
         switch StreamMarker(record) {
-        case .disconnected(let error): throw error
+        case .disconnected(let error): self.unreadable = error
         case .reconnected, .refused: break
-        case nil: throw self.told(error)
+        case nil: self.unreadable = self.told(error)
         }
     }
 

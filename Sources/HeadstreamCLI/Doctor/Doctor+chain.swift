@@ -119,34 +119,33 @@ extension Doctor {
         var filter = Self.nobody
         let beyond = head.addingReportingOverflow(64)
         filter.blocks = .range(from: .number(head), to: .number(beyond.overflow ? head : beyond.partialValue))
-        do throws(Web3Error) {
-            _ = try await web3.eth.getLogs(filter)
-            chart.note(
-                .getLogsBeyondHead,
-                .note,
-                "answered as if it had the blocks: ranges near the head count only with a header as witness",
-                ["isRefused": false]
-            )
-        } catch {
-            guard error.rpcCode != nil else { throw error }
-            chart.note(.getLogsBeyondHead, .good, "refused: \(Self.text(error))", ["isRefused": true])
+        try await self.honesty(.getLogsBeyondHead, web3, filter, chart) { _ in
+            "answered as if it had the blocks: ranges near the head count only with a header as witness"
         }
     }
 
     private func unknownBlock(_ web3: Web3, _ chart: Chart) async throws(Web3Error) {
         var filter = Self.nobody
         filter.blocks = .hash(Hash32(w0: 0x6865_6164, w1: 0x7374_7265, w2: 0x616d_0064, w3: 0x6f63_746f))
+        try await self.honesty(.getLogsUnknownBlock, web3, filter, chart) { logs in
+            "answered with \(logs.count) logs: an empty answer for a fresh block proves nothing"
+        }
+    }
+
+    /// Asks for logs that the node cannot have: to refuse is what is right.
+    private func honesty(
+        _ probe: Probe,
+        _ web3: Web3,
+        _ filter: LogFilter,
+        _ chart: Chart,
+        answered: ([Log]) -> String
+    ) async throws(Web3Error) {
         do throws(Web3Error) {
             let logs = try await web3.eth.getLogs(filter)
-            chart.note(
-                .getLogsUnknownBlock,
-                .note,
-                "answered with \(logs.count) logs: an empty answer for a fresh block proves nothing",
-                ["isRefused": false]
-            )
+            chart.note(probe, .note, answered(logs), ["isRefused": false])
         } catch {
             guard error.rpcCode != nil else { throw error }
-            chart.note(.getLogsUnknownBlock, .good, "refused: \(Self.text(error))", ["isRefused": true])
+            chart.note(probe, .good, "refused: \(Self.text(error))", ["isRefused": true])
         }
     }
 

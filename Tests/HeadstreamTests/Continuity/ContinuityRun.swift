@@ -303,6 +303,24 @@ struct ContinuityRun {
         self.handle(.answered(request.request.token, answers))
     }
 
+    /// The same for each request, in their order, until a consumer is told of a gap; so many steps at most.
+    mutating func answerUntilGap(
+        of id: ConsumerID,
+        steps: Int,
+        with answer: (inout Self, ChainCall) -> ChainAnswer
+    ) {
+        for _ in 0..<steps where self.fold(id).gaps.isEmpty {
+            guard let request = self.requests.first else {
+                self.now = max(self.now, self.machine.nextDeadline ?? 0)
+                self.handle(.deadlineReached)
+                continue
+            }
+            var answers: [ChainAnswer] = []
+            for call in request.request.calls { answers.append(answer(&self, call)) }
+            self.answer(with: answers)
+        }
+    }
+
     /// The blocks that the chain is given come with nothing pushed.
     mutating func inSilence(_ change: (inout SimulatedChain) -> Void) {
         self.collect()

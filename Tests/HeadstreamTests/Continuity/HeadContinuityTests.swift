@@ -262,18 +262,9 @@ struct HeadContinuityTests {
         run.inSilence { $0.mine(blocks: Array(repeating: [], count: 20)) }
         run.connect()
         run.acknowledgeAll()
-        for _ in 0..<200 where run.fold(id).gaps.isEmpty {
-            guard let request = run.requests.first else {
-                run.now = max(run.now, run.machine.nextDeadline ?? 0)
-                run.handle(.deadlineReached)
-                continue
-            }
-            run.answer(
-                with: request.request.calls.map { call in
-                    if case .header(.latest) = call { return .header(run.chain.head.header) }
-                    return .header(nil)
-                }
-            )
+        run.answerUntilGap(of: id, steps: 200) { run, call in
+            if case .header(.latest) = call { return .header(run.chain.head.header) }
+            return .header(nil)
         }
         // Of what had been told the node confirms nothing either: it is named too.
         #expect(run.fold(id).gaps.last?.upperBound == 124)

@@ -139,20 +139,11 @@ struct VerificationTests {
         run.inSilence { chain in for _ in 0..<20 { chain.mine() } }
         run.connect()
         run.acknowledgeAll()
-        for _ in 0..<400 where run.fold(id).gaps.isEmpty {
-            guard let request = run.requests.first else {
-                run.now = max(run.now, run.machine.nextDeadline ?? 0)
-                run.handle(.deadlineReached)
-                continue
-            }
-            run.answer(
-                with: request.request.calls.map { call in
-                    guard case .header(var header?) = run.answer(call, 0) else { return .header(nil) }
-                    if case .header(.latest) = call { return .header(header) }
-                    header.timestamp += 1
-                    return .header(header)
-                }
-            )
+        run.answerUntilGap(of: id, steps: 400) { run, call in
+            guard case .header(var header?) = run.answer(call, 0) else { return .header(nil) }
+            if case .header(.latest) = call { return .header(header) }
+            header.timestamp += 1
+            return .header(header)
         }
         #expect(run.fold(id).gaps.last?.upperBound == 122)
         #expect(!run.fold(id).unverified.isEmpty)
