@@ -1,4 +1,5 @@
 import Glibc
+import EthereumTypes
 import Headstream
 import Synchronization
 
@@ -84,7 +85,7 @@ struct HeadstreamBench {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<subs {
                 let share = count / subs + (index < count % subs ? 1 : 0)
-                group.addTask { try await self.read(web3, count: share) }
+                group.addTask { try await self.read(web3, count: share, index: index) }
             }
             try await group.waitForAll()
         }
@@ -138,7 +139,8 @@ struct HeadstreamBench {
         }
     }
 
-    private func read(_ web3: Web3, count: Int) async throws {
+    /// - Parameter index: which of several subscriptions it is. Equal streams would share one, so each has its filter.
+    private func read(_ web3: Web3, count: Int, index: Int = 0) async throws {
         guard count > 0 else { return }
         switch (self.options.mode, self.options.kind) {
         case (.rate, .logs): try await self.readRate(web3.eth.logs(), count) { $0.data }
@@ -157,7 +159,8 @@ struct HeadstreamBench {
             self.run.received.add(read, ordering: .relaxed)
         case (_, .logs):
             var read = 0
-            for try await _ in web3.eth.logs() {
+            let filter = LogFilter(address: Address(w0: 0, w1: 0, w2: UInt32(truncatingIfNeeded: index)))
+            for try await _ in web3.eth.logs(self.options.subs > 1 ? filter : LogFilter()) {
                 read += 1
                 if read == count { break }
             }

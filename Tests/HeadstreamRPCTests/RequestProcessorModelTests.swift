@@ -49,7 +49,10 @@ struct RequestProcessorModelTests {
                 let policy: BufferPolicy = [.fail, .dropOldest, .suspendReading][random.below(3)]
                 let buffer = SubscriptionBuffer(limit: 8192, policy: policy)
                 names.append("subscribe \(step)")
-                asked.append(node.subscribe(UInt64(step), buffer, timeout: UInt64(1 + random.below(100))))
+                let kind = [nil, "heads", "logs"][random.below(3)]
+                asked.append(
+                    node.subscribe(UInt64(step), buffer, timeout: UInt64(1 + random.below(100)), sharing: kind)
+                )
                 consumers[UInt64(step)] = TestConsumer(buffer)
             case 6, 7, 8:
                 // An answer to something that was written, perhaps for the second time.
@@ -83,7 +86,10 @@ struct RequestProcessorModelTests {
                 }
             }
             #expect(node.processor.inFlight <= window && node.processor.inFlight >= 0, "seed \(seed)")
-            #expect(node.processor.waitingCount == node.processor.inFlight + node.processor.queuedCount, "seed \(seed)")
+            let joined = node.processor.joinedRequests
+            #expect(joined.allSatisfy { node.processor.entries[$0]?.purpose.isJoin == true }, "seed \(seed)")
+            let waiting = node.processor.inFlight + node.processor.queuedCount + joined.count
+            #expect(node.processor.waitingCount == waiting, "seed \(seed)")
             #expect(node.processor.orphans.byteCount <= 2000, "seed \(seed)")
         }
         if random.below(2) == 0 { node.advance(to: node.now + 1000) } else { node.lose() }
@@ -95,9 +101,10 @@ struct RequestProcessorModelTests {
         #expect(node.isEmpty && node.processor.queuedTexts.isEmpty, "seed \(seed)")
         #expect(node.processor.departing.isEmpty && node.processor.pendingSubscribes == 0, "seed \(seed)")
         #expect(node.processor.batchItemsInFlight == 0, "seed \(seed)")
+        #expect(node.processor.joinedRequests.isEmpty, "seed \(seed)")
         node.lose()
         for consumer in consumers.values { _ = consumer.drain() }
-        #expect(node.processor.subscriptionCount == 0, "seed \(seed)")
+        #expect(node.processor.subscriptionCount == 0 && node.processor.sharing.isEmpty, "seed \(seed)")
         #expect(answered > 0)
         return node.sent.map(\.text) + node.ended.map { "ended \($0.rawValue)" }
     }
@@ -121,6 +128,16 @@ struct RequestProcessorModelTests {
             node.receive("[" + answers.joined(separator: ",") + "]")
         default:
             node.receive(one(message.id.rawValue))
+        }
+    }
+}
+
+extension RequestProcessor {
+    /// Those that wait for another's answer.
+    fileprivate var joinedRequests: [RequestID] {
+        self.sharing.values.flatMap { sharing -> [RequestID] in
+            guard case .asked(_, let joined) = sharing else { return [] }
+            return joined
         }
     }
 }

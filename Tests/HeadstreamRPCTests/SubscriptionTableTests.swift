@@ -13,9 +13,16 @@ struct SubscriptionTableTests {
             table.insert(
                 bytes,
                 isQuoted: true,
-                local: LocalSubscriptionID(rawValue: local),
-                methods: .ethereum,
-                buffer: Self.buffer
+                SubscribeRequest(
+                    local: LocalSubscriptionID(rawValue: local),
+                    methods: .ethereum,
+                    key: nil,
+                    id: RequestID(rawValue: local),
+                    text: [],
+                    buffer: Self.buffer,
+                    deadline: .max,
+                    waiter: .nobody
+                )
             )
         }
     }

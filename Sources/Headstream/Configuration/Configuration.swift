@@ -51,6 +51,16 @@ public struct Configuration: Sendable {
     /// What happens when a subscription's buffer is used up. Default `.fail`.
     public var whenFull = BufferPolicy.fail
 
+    /// Whether log filters of gapless streams are merged into fewer subscriptions of the node's, and their logs told apart
+    /// here. Default `false`.
+    ///
+    /// For many narrow filters, where a node or its price list limits subscriptions: filters that make conditions of the same
+    /// places, such as each an address, share one, with at most 256 alternatives in a place. Each stream is told what its own
+    /// filter matches. The node pushes what all of them match together, which may be more where they make several conditions;
+    /// and a stream that comes or goes may have the shared subscription replaced, for which the newest blocks are asked for
+    /// again, filter by filter. Blocks are fetched and audited for each filter by itself in any case.
+    public var mergeFilters = false
+
     /// What is done when the connection is lost. Default: it is made anew, and everything is subscribed again.
     public var reconnect = ReconnectPolicy.automatic
 

@@ -42,8 +42,7 @@ extension Connection {
 
     /// Ends a subscription that is to be made anew.
     func forget(_ local: LocalSubscriptionID) {
-        let now = self.loop.now.nanoseconds
-        self.inbound.processor.unsubscribe(local, now: now, waiter: .nobody, actions: &self.actions)
+        self.inbound.processor.forget(local, now: self.loop.now.nanoseconds, actions: &self.actions)
         self.perform()
     }
 
@@ -58,6 +57,7 @@ extension Connection {
         self.inbound.processor.subscribe(
             kept.local,
             kept.methods,
+            key: kept.key,
             id: id,
             text: text,
             buffer: kept.buffer,
@@ -211,6 +211,7 @@ extension Connection {
         metrics.add(self.inbound.processor.statistics)
         metrics.requestsWaiting = self.inbound.processor.waitingCount
         metrics.subscriptions = self.inbound.processor.subscriptionCount
+        metrics.serverSubscriptions = self.inbound.processor.serverSubscriptionCount
         metrics.bytesUnsent = self.channel?.queuedBytes ?? 0
         metrics.bufferMemory = self.inbound.processor.limits.bufferBudget.used
         metrics.streams = self.inbound.processor.subscriptionStatistics.map { StreamMetrics($0) }

@@ -16,7 +16,7 @@ public struct Metrics: Hashable, Sendable {
     public var responses: UInt64 = 0
     /// How long those took, from the request to its answer.
     public var latencies = LatencyHistogram()
-    /// Notifications that had a subscription.
+    /// Notifications that had a subscription; one for several consumers counts once.
     public var notifications: UInt64 = 0
     /// Those of them that came before the answer that told their subscription, as some nodes send them.
     public var notificationsEarly: UInt64 = 0
@@ -35,8 +35,10 @@ public struct Metrics: Hashable, Sendable {
 
     /// Requests that wait for an answer or for their turn.
     public var requestsWaiting = 0
-    /// Subscriptions asked for or active.
+    /// Subscriptions asked for or active, each consumer's counted.
     public var subscriptions = 0
+    /// The node's subscriptions asked for or active: fewer where equal ones share one.
+    public var serverSubscriptions = 0
     /// Bytes that wait to be written.
     public var bytesUnsent = 0
     /// Bytes of memory that the buffers of all subscriptions take; at most ``Configuration/maxBufferedBytes``, but for

@@ -26,25 +26,33 @@ public struct SubscriptionDialect: Hashable, Sendable {
     /// Whether the node gives equal requests of one connection one id. Then it sends one notification for all of them,
     /// which each of their streams gets, and is told to end it when the last of them has left.
     public var sharesIDs: Bool
+    /// Whether subscriptions begin by telling how things stand: the newest head, a value, an extrinsic's way. Streams of
+    /// equal requests do not share one of the node's then, of which the later ones would miss the beginning.
+    public var beginsWithState: Bool
 
     public init(
         unsubscribing: Unsubscribing = .byNamespace,
         unsubscribeParameter: String? = nil,
-        sharesIDs: Bool = false
+        sharesIDs: Bool = false,
+        beginsWithState: Bool = false
     ) {
         self.unsubscribing = unsubscribing
         self.unsubscribeParameter = unsubscribeParameter
         self.sharesIDs = sharesIDs
+        self.beginsWithState = beginsWithState
     }
 
     /// Ethereum's nodes: geth's pub/sub.
     public static let ethereum = SubscriptionDialect()
     /// Polkadot, Kusama and all others built with Substrate.
-    public static let substrate = SubscriptionDialect(unsubscribing: .byMethod)
+    public static let substrate = SubscriptionDialect(unsubscribing: .byMethod, beginsWithState: true)
     /// Solana.
     public static let solana = SubscriptionDialect(unsubscribing: .byMethod, sharesIDs: true)
     /// Starknet, since version 0.8 of its specification.
-    public static let starknet = SubscriptionDialect(unsubscribeParameter: "subscription_id")
+    public static let starknet = SubscriptionDialect(
+        unsubscribeParameter: "subscription_id",
+        beginsWithState: true
+    )
 
     /// The dialect that a method's name belongs to, by its look: for tools that are given a name and nothing else.
     public init(ofMethod method: String) {

@@ -89,6 +89,7 @@ extension ContinuityEngine {
             self.report("heads stopped: subscribing anew")
             self.handle(.stalled)
             let locals = self.subscribed
+            self.groups.resubscribed()
             session.assumeIsolated { $0.subscribeAnew(locals) }
         case .reconnect:
             self.report("heads stopped: connecting anew")

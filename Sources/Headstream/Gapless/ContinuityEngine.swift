@@ -14,10 +14,15 @@ final class ContinuityEngine: @unchecked Sendable {
     private(set) weak var session: Session?
     let loop: any Loop
     private(set) var machine: ContinuityMachine
-    /// The one subscription of heads, and one for each filter with consumers.
+    /// The one subscription of heads.
     private var heads: PushedStream<BlockHeader.Decoder>?
-    private var filters: [FilterID: PushedFilter] = [:]
+    /// The filters with consumers.
+    private var filters: [FilterID: WantedFilter] = [:]
     private var consumers: [ConsumerID: Consumer] = [:]
+    // The subscriptions of logs, `ContinuityEngine+logs.swift`.
+    var groups: FilterGroups
+    var logs: [FilterGroups.SubscriptionID: PushedStream<Log.Decoder>] = [:]
+    var isSettling = false
     /// The session is over, and why.
     private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
@@ -40,9 +45,8 @@ final class ContinuityEngine: @unchecked Sendable {
         let filter: FilterID?
     }
 
-    private struct PushedFilter {
+    private struct WantedFilter {
         let options: FilterOptions
-        var stream: PushedStream<Log.Decoder>?
         var consumers = 0
     }
 
@@ -50,6 +54,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.session = session
         self.loop = session.loop
         self.machine = ContinuityMachine(limits: limits)
+        self.groups = FilterGroups(merges: session.configuration.mergeFilters)
         if session.assumeIsolated({ $0.isConnected }) { self.handle(.connected) }
     }
 
@@ -80,13 +85,13 @@ final class ContinuityEngine: @unchecked Sendable {
     func leave(_ consumer: ConsumerID) {
         guard let gone = self.consumers.removeValue(forKey: consumer) else { return }
         self.handle(.left(consumer))
-        if let id = gone.filter, let pushed = self.filters[id] {
-            if pushed.consumers > 1 {
+        if let id = gone.filter, let wanted = self.filters[id] {
+            if wanted.consumers > 1 {
                 self.filters[id]?.consumers -= 1
             } else {
                 self.filters[id] = nil
                 self.handle(.filterRemoved(id))
-                self.dismiss(pushed.stream?.local)
+                self.follow(self.groups.remove(id))
             }
         }
         if self.consumers.isEmpty {
@@ -105,7 +110,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.handle(.resumed(consumer))
     }
 
-    private func dismiss(_ local: LocalSubscriptionID?) {
+    func dismiss(_ local: LocalSubscriptionID?) {
         guard let local else { return }
         self.session?.assumeIsolated { $0.dismiss(local) }
     }
@@ -115,7 +120,7 @@ final class ContinuityEngine: @unchecked Sendable {
         return self.nextID
     }
 
-    /// The filter's name: streams that want the same of it share one server subscription.
+    /// The filter's name: streams that want the same of it share what is known of its logs.
     private func filterID(for filter: LogFilter, _ wish: GaplessWish) -> FilterID {
         let options = FilterOptions(
             filter: filter,
@@ -123,28 +128,18 @@ final class ContinuityEngine: @unchecked Sendable {
             delivery: wish.delivery,
             verify: wish.verify
         )
-        let same = self.filters.first { _, pushed in
-            pushed.options.filter == options.filter && pushed.options.audit == options.audit
-                && pushed.options.delivery == options.delivery && pushed.options.verify == options.verify
+        let same = self.filters.first { _, wanted in
+            wanted.options.filter == options.filter && wanted.options.audit == options.audit
+                && wanted.options.delivery == options.delivery && wanted.options.verify == options.verify
         }
         if let id = same?.key {
             self.filters[id]?.consumers += 1
             return id
         }
         let id = FilterID(rawValue: self.takeID())
-        self.filters[id] = PushedFilter(options: options, consumers: 1)
+        self.filters[id] = WantedFilter(options: options, consumers: 1)
         self.handle(.filterAdded(id, options))
-        if case .pushed = wish.delivery, let session = self.session {
-            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
-                for log in logs { self?.handle(.log(id, log)) }
-            } lost: { [weak self] in
-                self?.handle(.stalled)
-            }
-            self.filters[id]?.stream = stream
-            self.subscribe(stream.kept, .acknowledged(heads: false, filters: [id])) { [weak self] error in
-                self?.refused(id, error)
-            }
-        }
+        if case .pushed = wish.delivery { self.push(id, options.filter) }
         return id
     }
 
@@ -157,20 +152,22 @@ final class ContinuityEngine: @unchecked Sendable {
             self?.handle(.stalled)
         }
         self.heads = stream
-        self.subscribe(stream.kept, .acknowledged(heads: true, filters: [])) { [weak self] in self?.refused($0) }
+        self.subscribe(stream.kept) { [weak self] in
+            self?.handle(.acknowledged(heads: true, filters: []))
+            self?.beginWatch()
+        } refused: { [weak self] in
+            self?.refused($0)
+        }
     }
 
     /// Asks for a subscription, now where there is a connection, and on each later one.
-    private func subscribe(
+    func subscribe(
         _ kept: KeptSubscription?,
-        _ fact: ContinuityMachine.Fact,
+        acknowledged: @escaping @Sendable () -> Void,
         refused: @escaping @Sendable (Web3Error) -> Void
     ) {
         guard var kept else { return }
-        kept.acknowledged = { [weak self] in
-            self?.handle(fact)
-            if case .acknowledged(heads: true, _) = fact { self?.beginWatch() }
-        }
+        kept.acknowledged = acknowledged
         kept.refusedFirst = refused
         let adopted = kept
         self.session?.assumeIsolated { $0.adopt(adopted) }
@@ -183,8 +180,7 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     /// A filter was refused.
-    private func refused(_ id: FilterID, _ error: Web3Error) {
-        self.filters[id]?.stream = nil
+    func refused(_ id: FilterID, _ error: Web3Error) {
         for consumer in self.consumers.values where consumer.filter == id { consumer.feed.finish(.failure(error)) }
     }
 
@@ -202,6 +198,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
     func renewed() {
         self.unanswered = 0
+        self.groups.resubscribed()
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
     }
@@ -209,6 +206,7 @@ final class ContinuityEngine: @unchecked Sendable {
     func connectionLost(_ error: Web3Error) {
         self.tellAll(.disconnected(error))
         self.handle(.connectionLost)
+        self.groups.resubscribed()
         self.watchdog.stopped()
         self.scheduleWatchdog()
     }
@@ -249,8 +247,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// The subscriptions that everything stands on, to be made anew.
     var subscribed: [LocalSubscriptionID] {
-        ([self.heads?.local] + self.filters.values.map { $0.stream?.local }).compactMap { $0 }
-            .sorted { $0.rawValue < $1.rawValue }
+        ([self.heads?.local].compactMap { $0 } + self.logs.values.map(\.local)).sorted { $0.rawValue < $1.rawValue }
     }
 
     /// A feed is full: the machine keeps references only, and fetches when the consumer comes back.

@@ -42,7 +42,13 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         self.body = body
         self.lost = lost
         if let encoded = try? EncodedRequest(request.methods.subscribe, request.parameters) {
-            self.kept = KeptSubscription(local: self.local, methods: request.methods, buffer: buffer, request: encoded)
+            self.kept = KeptSubscription(
+                local: self.local,
+                methods: request.methods,
+                buffer: buffer,
+                request: encoded,
+                isShared: true
+            )
         }
         signal.body = { [weak self] in self?.filled() }
     }

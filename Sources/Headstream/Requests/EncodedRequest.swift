@@ -25,6 +25,9 @@ struct EncodedRequest: Sendable {
         }
     }
 
+    /// What equal subscribe requests have in common.
+    func key(_ methods: SubscriptionMethods) -> SubscriptionKey { SubscriptionKey(methods, request: self.tail) }
+
     /// The whole message.
     func text(for id: RequestID) -> [UInt8] { RequestMessage.encode(id: id, tail: self.tail) }
 

@@ -303,6 +303,8 @@ struct KeptSubscription: Sendable {
     let methods: SubscriptionMethods
     let buffer: SubscriptionBuffer
     let request: EncodedRequest
+    /// What equal ones are known by, with which it shares one of the node's; nil where it shares with none.
+    let key: SubscriptionKey?
     /// How often the node has refused it in a row.
     var refusals: UInt64 = 0
     /// Its stream was told that nothing comes, because it was refused when its connection was replaced.
@@ -311,6 +313,20 @@ struct KeptSubscription: Sendable {
     /// not come.
     var acknowledged: (@Sendable () -> Void)?
     var refusedFirst: (@Sendable (Web3Error) -> Void)?
+
+    init(
+        local: LocalSubscriptionID,
+        methods: SubscriptionMethods,
+        buffer: SubscriptionBuffer,
+        request: EncodedRequest,
+        isShared: Bool
+    ) {
+        self.local = local
+        self.methods = methods
+        self.buffer = buffer
+        self.request = request
+        self.key = isShared ? request.key(methods) : nil
+    }
 
     /// Whether it is the session's own, which no user asked for.
     var isOwn: Bool { self.acknowledged != nil }

@@ -3,8 +3,9 @@ import HeadstreamRPC
 
 /// New heads of the chain, as `web3.eth.newHeads()` gives them.
 ///
-/// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
-/// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
+/// It is cold: each iteration subscribes when it begins, and unsubscribes when the iterator goes: by `break`, an error,
+/// cancellation or leaving the scope. Equal ones share one of the node's subscriptions, each with its own buffer. The
+/// connection stays open meanwhile.
 ///
 /// An item that cannot be read is thrown; an iterator that is asked again goes on behind it. When the connection ends,
 /// what is buffered is still delivered, and then the reason is thrown.

@@ -224,7 +224,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
         case .cold(let session, let request, let options):
             self.state = .finished
             do throws(Web3Error) {
-                lease = try await SubscriptionLease.take(request, options, in: session)
+                lease = try await SubscriptionLease.take(request, options, in: session, isShared: request.isShareable)
             } catch {
                 // A cancelled iterator ends; it does not throw.
                 if error.code == .cancelled, Task.isCancelled { return false }

@@ -21,10 +21,13 @@ final class SubscriptionLease: Sendable {
     }
 
     /// Subscribes, and returns once the node has acknowledged. Where the connection is lost meanwhile, on the next one.
+    ///
+    /// - Parameter isShared: whether equal ones share one of the node's subscriptions.
     static func take(
         _ request: any SubscriptionRequest,
         _ options: BufferOptions,
-        in session: Session
+        in session: Session,
+        isShared: Bool
     ) async throws(Web3Error) -> SubscriptionLease {
         let methods = request.methods
         let named = request.namedParameters
@@ -41,7 +44,13 @@ final class SubscriptionLease: Sendable {
         )
         // Made before the request, so that whatever ends this function early ends the subscription too.
         let lease = SubscriptionLease(session: session, local: session.newLocalID(), buffer: buffer)
-        let kept = KeptSubscription(local: lease.local, methods: methods, buffer: buffer, request: encoded)
+        let kept = KeptSubscription(
+            local: lease.local,
+            methods: methods,
+            buffer: buffer,
+            request: encoded,
+            isShared: isShared
+        )
         let outcome = await session.call(isRepeatable: true) { connection, timeout in
             let id = session.ids.take(kind: session.ids.kind(of: methods))
             return await connection.subscribe(kept, id: id, timeout: timeout)

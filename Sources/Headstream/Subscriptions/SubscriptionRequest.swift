@@ -29,6 +29,9 @@ public protocol SubscriptionRequest<Notification>: Sendable {
     var parameters: [any Encodable & Sendable] { get }
     /// The same by name; sent in place of ``parameters`` where there are any. Default none.
     var namedParameters: NamedParameters { get }
+    /// Whether streams of equal requests share one subscription of the node's. One that joins another gets what comes from
+    /// then on; so not where a subscription begins by telling how things stand. Default: where the ``dialect``'s do not.
+    var isShareable: Bool { get }
 }
 
 extension SubscriptionRequest {
@@ -37,6 +40,7 @@ extension SubscriptionRequest {
     public var unsubscribeMethod: String { self.dialect.unsubscribeMethod(for: self.subscribeMethod) }
     public var parameters: [any Encodable & Sendable] { [] }
     public var namedParameters: NamedParameters { NamedParameters() }
+    public var isShareable: Bool { !self.dialect.beginsWithState }
 
     /// What the subscription is called in metrics and warnings: `newHeads`, or the method where it has no such name.
     var kind: String {

@@ -10,6 +10,9 @@ public struct SyncingRequest: SubscriptionRequest {
     public init() {}
 
     public var parameters: [any Encodable & Sendable] { ["syncing"] }
+
+    /// Many nodes begin with the state.
+    public var isShareable: Bool { false }
 }
 
 extension SubscriptionRequest where Self == SyncingRequest {

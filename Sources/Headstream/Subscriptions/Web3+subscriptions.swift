@@ -3,6 +3,9 @@ public import HeadstreamRPC
 extension Web3 {
     /// Makes a subscription; returns once the node has acknowledged it, so that a refused one throws here.
     ///
+    /// It is one of the node's of its own, also beside an equal one; ``notifications(_:whenFull:bufferLimit:priority:)``
+    /// shares.
+    ///
     /// - Parameters:
     ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
     ///   - bufferLimit: in bytes; the configuration's by default.
@@ -14,10 +17,11 @@ extension Web3 {
         priority: BufferPriority = .normal
     ) async throws(Web3Error) -> Subscription<Request.Notification> {
         let options = BufferOptions(whenFull, bufferLimit, priority, self.session.configuration)
-        return Subscription(try await SubscriptionLease.take(request, options, in: self.session))
+        return Subscription(try await SubscriptionLease.take(request, options, in: self.session, isShared: false))
     }
 
-    /// A cold stream of notifications of any kind; see ``SubscriptionRequest``.
+    /// A cold stream of notifications of any kind; see ``SubscriptionRequest``. Equal ones share one of the node's
+    /// subscriptions, each with its own buffer and policy.
     public func notifications<Request: SubscriptionRequest>(
         _ request: Request,
         whenFull: BufferPolicy? = nil,

@@ -188,18 +188,21 @@ extension RequestProcessor {
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
-        if case .subscribe(let local, let methods, let buffer, _) = purpose {
-            guard self.activate(local, methods, buffer, token: result) else {
-                let error = RPCError(
-                    .malformedResponse,
-                    "the answer to \(methods.subscribe) is no subscription id",
-                    wasSent: true
-                )
-                return self.end(purpose, .failure(error), &actions)
-            }
-            self.deliverOrphans(of: local, now: now, actions: &actions)
+        guard case .subscribe(let request) = purpose else {
+            return self.end(purpose, .success(ResponseBytes(result)), &actions)
         }
-        self.end(purpose, .success(ResponseBytes(result)), &actions)
+        guard let joined = self.activate(request, token: result) else {
+            let error = RPCError(
+                .malformedResponse,
+                "the answer to \(request.methods.subscribe) is no subscription id",
+                wasSent: true
+            )
+            return self.end(purpose, .failure(error), &actions)
+        }
+        self.deliverOrphans(of: request.local, now: now, actions: &actions)
+        for request in [request] + joined {
+            self.resume(request.waiter, .success(ResponseBytes(result)), &actions)
+        }
     }
 
     /// An error whose `id` is null, absent or none of ours.

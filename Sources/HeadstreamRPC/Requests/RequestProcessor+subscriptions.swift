@@ -6,9 +6,13 @@ extension RequestProcessor {
     ///
     /// The waiter is resumed with the server's id when the node has acknowledged it. From then on, and for what came
     /// before the acknowledgement, notifications are in `buffer`.
+    ///
+    /// - Parameter key: where there is a subscription of this key, or one is asked for, no request is made: see
+    ///   ``join(_:now:actions:)``. Nil for one of its own.
     package mutating func subscribe(
         _ local: LocalSubscriptionID,
         _ methods: SubscriptionMethods,
+        key: SubscriptionKey? = nil,
         id: RequestID,
         text: [UInt8],
         buffer: SubscriptionBuffer,
@@ -17,8 +21,17 @@ extension RequestProcessor {
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        let purpose = Purpose.subscribe(local, methods, buffer, waiter)
-        self.submit(id, [purpose], text: text, now: now, deadline: deadline, actions: &actions)
+        let request = SubscribeRequest(
+            local: local,
+            methods: methods,
+            key: key,
+            id: id,
+            text: text,
+            buffer: buffer,
+            deadline: deadline,
+            waiter: waiter
+        )
+        self.subscribe(request, now: now, actions: &actions)
     }
 
     /// Whether this subscription is asked for or active.
@@ -37,7 +50,7 @@ extension RequestProcessor {
         switch self.locals.removeValue(forKey: local) {
         case .asked(let id):
             // If it is on the wire, its answer will come to nobody and be unsubscribed then.
-            if let entry = self.remove(id) {
+            if let entry = self.giveUp(id, &actions) {
                 self.end(entry.purpose, .failure(RPCError(.cancelled, "unsubscribed")), &actions)
             }
             self.resume(waiter, .success(ResponseBytes("true")), &actions)
@@ -260,20 +273,16 @@ extension RequestProcessor {
 
     // MARK: Beginnings
 
-    /// A subscribe request was acknowledged: makes the slot, in the same pass over the read bytes.
-    mutating func activate(
-        _ local: LocalSubscriptionID,
-        _ methods: SubscriptionMethods,
-        _ buffer: SubscriptionBuffer,
-        token: UnsafeRawBufferPointer
-    ) -> Bool {
-        guard let id = Self.subscriptionID(token) else { return false }
-        let isQuoted = token.first == 0x22
+    /// A subscribe request was acknowledged: makes the slot, in the same pass over the read bytes, and those of the
+    /// requests that waited for the same answer.
+    ///
+    /// - Returns: these requests; nil where the answer is no subscription id.
+    mutating func activate(_ request: SubscribeRequest, token: UnsafeRawBufferPointer) -> [SubscribeRequest]? {
+        guard let id = Self.subscriptionID(token) else { return nil }
         if !self.lingering.isEmpty { self.lingering[Array(id)] = nil }
-        self.locals[local] = .active(
-            self.table.insert(id, isQuoted: isQuoted, local: local, methods: methods, buffer: buffer)
-        )
-        return true
+        let slot = self.table.insert(id, isQuoted: token.first == 0x22, request)
+        self.locals[request.local] = .active(slot)
+        return self.activateJoined(request, slot)
     }
 
     /// Delivers what came before the acknowledgement.
@@ -323,7 +332,7 @@ extension RequestProcessor {
             self.locals[local] = nil
             self.retire(slot, .failed(error), &actions)
             actions.endedSubscriptions.append(local)
-            _ = self.table.remove(slot)
+            _ = self.removeSlot(slot)
         }
     }
 
@@ -354,7 +363,7 @@ extension RequestProcessor {
         let isQuoted = slot.pointee.serverIDIsQuoted
         let methods = slot.pointee.methods
         let shares = slot.pointee.shares
-        guard self.table.remove(slot) else {
+        guard self.removeSlot(slot) else {
             return self.resume(waiter, .success(ResponseBytes("true")), &actions)
         }
         let departure = Departure(serverID: id, isQuoted: isQuoted, methods: methods, waiter: waiter)

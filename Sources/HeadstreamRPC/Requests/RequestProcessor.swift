@@ -30,7 +30,9 @@ package struct RequestProcessor: ~Copyable {
     /// What a request is for.
     enum Purpose {
         case call(Waiter)
-        indirect case subscribe(LocalSubscriptionID, SubscriptionMethods, SubscriptionBuffer, Waiter)
+        indirect case subscribe(SubscribeRequest)
+        /// Waits for the answer to an equal request; see ``join(_:now:actions:)``.
+        indirect case join(SubscribeRequest)
         /// With the server's id, whose last notifications are not to be kept as orphans.
         case unsubscribe(Waiter, serverID: [UInt8])
     }
@@ -64,6 +66,8 @@ package struct RequestProcessor: ~Copyable {
     var table: SubscriptionTable
     /// Where a local subscription is: asked for, or active.
     var locals: [LocalSubscriptionID: LocalState] = [:]
+    /// Where equal subscriptions are, for others to join them.
+    var sharing: [SubscriptionKey: Sharing] = [:]
     var orphans: OrphanBuffer
     var pendingSubscribes = 0
     /// Ids that are being unsubscribed, and by how many requests.
@@ -217,10 +221,11 @@ package struct RequestProcessor: ~Copyable {
             self.deadlines.insert(id, at: deadline)
             switch purpose {
             case .call: break
-            case .subscribe(let local, let methods, _, _):
-                self.locals[local] = .asked(id)
+            case .subscribe(let request):
+                self.locals[request.local] = .asked(id)
                 self.pendingSubscribes += 1
-                if methods.sharesIDs { self.pendingShared += 1 }
+                if request.methods.sharesIDs { self.pendingShared += 1 }
+            case .join: break
             case .unsubscribe(_, let serverID):
                 self.departing[serverID, default: 0] += 1
             }
@@ -314,7 +319,7 @@ package struct RequestProcessor: ~Copyable {
 
     /// A caller was cancelled. In any state: an id that is answered or unknown is ignored.
     package mutating func cancelled(_ id: RequestID, actions: inout RequestProcessorActions) {
-        guard let entry = self.remove(id) else { return }
+        guard let entry = self.giveUp(id, &actions) else { return }
         self.end(entry.purpose, .failure(RPCError(.cancelled, "cancelled", wasSent: entry.isOnWire)), &actions)
         self.sendQueued(&actions)
     }
@@ -340,7 +345,7 @@ package struct RequestProcessor: ~Copyable {
     package mutating func deadlineReached(now: UInt64, actions: inout RequestProcessorActions) {
         self.clock = now
         while let id = self.deadlines.popDue(at: now) {
-            guard let entry = self.remove(id) else { continue }
+            guard let entry = self.giveUp(id, &actions) else { continue }
             let message =
                 entry.isOnWire
                 ? "the node did not answer in time" : "timed out while waiting for its turn behind other requests"
@@ -379,6 +384,7 @@ package struct RequestProcessor: ~Copyable {
         self.pendingShared = 0
         self.waitingDepartures = []
         self.lingering = [:]
+        self.sharing = [:]
         for (_, entry) in entries {
             self.end(entry.purpose, .failure(entry.isOnWire ? error.sent() : error), &actions)
         }
@@ -400,7 +406,7 @@ package struct RequestProcessor: ~Copyable {
         if entry.isOnWire {
             self.inFlight -= 1
             if entry.groupCount > 1 { self.batchItemsInFlight -= 1 }
-        } else {
+        } else if !entry.purpose.isJoin {
             self.queuedCount -= 1
             if entry.groupCount == 1 || self.groupCount(entry.group) == nil { self.queuedTexts[entry.group] = nil }
             let texts = self.queuedTexts
@@ -409,10 +415,13 @@ package struct RequestProcessor: ~Copyable {
         }
         switch entry.purpose {
         case .call: break
-        case .subscribe(let local, let methods, _, _):
-            self.locals[local] = nil
+        case .subscribe(let request):
+            self.locals[request.local] = nil
             self.pendingSubscribes -= 1
-            if methods.sharesIDs { self.pendingShared -= 1 }
+            if request.methods.sharesIDs { self.pendingShared -= 1 }
+        case .join(let request):
+            self.locals[request.local] = nil
+            self.leave(request)
         case .unsubscribe(_, let serverID):
             if let count = self.departing[serverID] { self.departing[serverID] = count > 1 ? count - 1 : nil }
         }
@@ -427,10 +436,15 @@ package struct RequestProcessor: ~Copyable {
     }
 
     /// Tells the one who waits how a request ended.
-    func end(_ purpose: Purpose, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
+    mutating func end(_ purpose: Purpose, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
         switch purpose {
-        case .call(let waiter), .unsubscribe(let waiter, _), .subscribe(_, _, _, let waiter):
+        case .call(let waiter), .unsubscribe(let waiter, _):
             self.resume(waiter, outcome, &actions)
+        case .join(let request):
+            self.resume(request.waiter, outcome, &actions)
+        case .subscribe(let request):
+            self.resume(request.waiter, outcome, &actions)
+            if case .failure = outcome { self.endJoined(request, outcome, &actions) }
         }
     }
 

@@ -3,7 +3,8 @@
 /// Slots live at fixed places, each with its server's id behind it, and are reached by pointer, so that routing a
 /// notification touches no reference count and few cache lines. ``SubscriptionTable`` makes and frees them.
 struct SubscriptionSlot: ~Copyable {
-    /// Another subscription to which the server gave the same id (Solana, for equal requests), and the one before.
+    /// Another subscription of the same server's id, and the one before: one that shares the server's subscription, or
+    /// that the server itself gave the same id (Solana, for equal requests).
     var sibling: UnsafeMutablePointer<SubscriptionSlot>?
     var previousSibling: UnsafeMutablePointer<SubscriptionSlot>?
     /// The id the server gave, without quotes; it lives as long as the slot.
@@ -28,6 +29,8 @@ struct SubscriptionSlot: ~Copyable {
     var shares = 1
     let local: LocalSubscriptionID
     let methods: SubscriptionMethods
+    /// What it was asked for by, where it may be shared.
+    let key: SubscriptionKey?
     let buffer: SubscriptionBuffer
     /// Notifications that were dropped.
     var lost: UInt64 = 0
@@ -37,17 +40,16 @@ struct SubscriptionSlot: ~Copyable {
     var isWarned = false
 
     init(
-        local: LocalSubscriptionID,
-        methods: SubscriptionMethods,
-        buffer: SubscriptionBuffer,
+        _ request: SubscribeRequest,
         serverID: UnsafeRawBufferPointer,
         serverIDIsQuoted: Bool,
         hash: UInt64
     ) {
-        self.local = local
-        self.methods = methods
-        self.buffer = buffer
-        self.arenaLimit = buffer.limit / 2
+        self.local = request.local
+        self.methods = request.methods
+        self.key = request.key
+        self.buffer = request.buffer
+        self.arenaLimit = request.buffer.limit / 2
         self.serverID = serverID
         self.serverIDIsQuoted = serverIDIsQuoted
         self.hash = hash

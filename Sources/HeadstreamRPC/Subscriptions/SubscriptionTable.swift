@@ -111,23 +111,17 @@ struct SubscriptionTable: ~Copyable {
     // MARK: Changing
 
     /// Makes a slot for `id`; where others have the same id, behind the first of them.
+    ///
+    /// - Parameter isAcknowledged: whether the server has answered a request of its own with this id.
     mutating func insert(
         _ id: UnsafeRawBufferPointer,
         isQuoted: Bool,
-        local: LocalSubscriptionID,
-        methods: SubscriptionMethods,
-        buffer: SubscriptionBuffer
+        isAcknowledged: Bool = true,
+        _ request: SubscribeRequest
     ) -> Slot {
         let hash = self.hash(id)
         let slot = Self.allocate(id) { copy in
-            SubscriptionSlot(
-                local: local,
-                methods: methods,
-                buffer: buffer,
-                serverID: copy,
-                serverIDIsQuoted: isQuoted,
-                hash: hash
-            )
+            SubscriptionSlot(request, serverID: copy, serverIDIsQuoted: isQuoted, hash: hash)
         }
         if let first = self.search(id, hash) {
             let next = first.pointee.sibling
@@ -135,7 +129,7 @@ struct SubscriptionTable: ~Copyable {
             slot.pointee.previousSibling = first
             next?.pointee.previousSibling = slot
             first.pointee.sibling = slot
-            first.pointee.shares += 1
+            if isAcknowledged { first.pointee.shares += 1 }
             return slot
         }
         if (self.count + 1) * 2 > self.mask + 1 { self.grow() }

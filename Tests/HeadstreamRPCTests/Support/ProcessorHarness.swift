@@ -99,15 +99,17 @@ final class ProcessorHarness {
         _ local: UInt64,
         _ buffer: SubscriptionBuffer,
         timeout: UInt64 = 30_000,
-        methods: SubscriptionMethods = .ethereum
+        methods: SubscriptionMethods = .ethereum,
+        sharing kind: String? = nil
     ) -> RequestID {
         let id = self.ids.take(kind: self.ids.kind(of: methods))
-        let text = RequestMessage.encode(id: id, method: methods.subscribe) { $0.write("newHeads") }
+        let text = RequestMessage.encode(id: id, method: methods.subscribe) { $0.write(kind ?? "newHeads") }
         let waiter = self.outcomes.waiter("subscribe \(local)")
         self.act { processor, actions in
             processor.subscribe(
                 LocalSubscriptionID(rawValue: local),
                 methods,
+                key: kind.map { SubscriptionKey(methods, request: Array($0.utf8)) },
                 id: id,
                 text: text,
                 buffer: buffer,
@@ -144,6 +146,10 @@ final class ProcessorHarness {
                 actions: &actions
             )
         }
+    }
+
+    func forget(_ local: LocalSubscriptionID) {
+        self.act { $0.forget(local, now: self.now, actions: &$1) }
     }
 
     func cancel(_ id: RequestID) {
