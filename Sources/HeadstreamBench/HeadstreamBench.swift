@@ -1,5 +1,5 @@
-import Glibc
 import EthereumTypes
+import Glibc
 import Headstream
 import Synchronization
 

@@ -137,7 +137,9 @@ struct SharingTests {
         #expect(node.sent.count == 1 && node.isEmpty)
     }
 
-    @Test("Edge case 63: of consumers that share a subscription, each loses by its own policy and limit, others nothing")
+    @Test(
+        "Edge case 63: of consumers that share a subscription, each loses by its own policy and limit, others nothing"
+    )
     func policies() {
         let node = ProcessorHarness()
         let policies: [BufferPolicy] = [.fail, .dropOldest, .dropNewest, .coalesce]
@@ -216,7 +218,9 @@ struct SharingTests {
         #expect(node.sent("eth_subscribe").count == 2)
     }
 
-    @Test("Edge case 29: where the server gives equal requests one id too, it is told once for what it acknowledged once")
+    @Test(
+        "Edge case 29: where the server gives equal requests one id too, it is told once for what it acknowledged once"
+    )
     func serverSharesToo() {
         let methods = SubscriptionMethods(subscribe: "logsSubscribe", unsubscribe: "logsUnsubscribe", sharesIDs: true)
         let node = ProcessorHarness()

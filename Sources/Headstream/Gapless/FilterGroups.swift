@@ -146,7 +146,9 @@ struct FilterGroups: Sendable {
 
     /// The node has acknowledged a subscription; on each connection.
     mutating func acknowledged(_ id: SubscriptionID) -> [Action] {
-        guard let index = self.groups.firstIndex(where: { $0.current?.id == id || $0.next?.id == id }) else { return [] }
+        guard let index = self.groups.firstIndex(where: { $0.current?.id == id || $0.next?.id == id }) else {
+            return []
+        }
         var actions: [Action] = []
         if let next = self.groups[index].next, next.id == id {
             if let current = self.groups[index].current { actions.append(.end(current.id)) }
@@ -162,7 +164,9 @@ struct FilterGroups: Sendable {
 
     /// The node has refused a subscription that it had never acknowledged.
     mutating func refused(_ id: SubscriptionID) -> [Action] {
-        guard let index = self.groups.firstIndex(where: { $0.current?.id == id || $0.next?.id == id }) else { return [] }
+        guard let index = self.groups.firstIndex(where: { $0.current?.id == id || $0.next?.id == id }) else {
+            return []
+        }
         var group = self.groups.remove(at: index)
         var waiting = group.members
         var actions: [Action] = []

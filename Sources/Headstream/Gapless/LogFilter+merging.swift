@@ -24,7 +24,9 @@ extension LogFilter {
     /// Whether it certainly matches all that `other` matches.
     func covers(_ other: LogFilter) -> Bool {
         if self == other { return true }
-        guard Self.covers(self.addresses, other.addresses), self.topics.count <= other.topics.count else { return false }
+        guard Self.covers(self.addresses, other.addresses), self.topics.count <= other.topics.count else {
+            return false
+        }
         return self.topics.indices.allSatisfy {
             Self.covers(self.alternatives(at: $0), other.alternatives(at: $0))
         }

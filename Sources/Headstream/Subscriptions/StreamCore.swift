@@ -226,8 +226,9 @@ final class StreamCore<Decoder: NotificationDecoder> {
             do throws(Web3Error) {
                 lease = try await SubscriptionLease.take(request, options, in: session, isShared: request.isShareable)
             } catch {
-                // A cancelled iterator ends; it does not throw.
-                if error.code == .cancelled, Task.isCancelled { return false }
+                // A cancelled iterator ends; it does not throw, also not the loss of a connection whose successor it no
+                // longer waits for.
+                if Task.isCancelled { return false }
                 throw error
             }
             self.state = .running(lease)

@@ -111,7 +111,8 @@ struct FilterMergingTests {
 
     @Test(
         "Filters that come, go, are refused and lose their connection: each has its logs, nothing is left over",
-        arguments: [true, false], 0..<10
+        arguments: [true, false],
+        0..<10
     )
     func groups(merges: Bool, round: Int) throws {
         let seed = UInt64.random(in: 0 ... .max)
@@ -231,7 +232,9 @@ struct FilterMergingTests {
             let merged = Self.filters.map { _ in UpdateFold() }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (filter, (one, other)) in zip(Self.filters, zip(alone, merged)) {
-                    group.addTask { try await one.read(plain.eth.logs(filter, continuity: .gapless(), from: .block(101))) }
+                    group.addTask {
+                        try await one.read(plain.eth.logs(filter, continuity: .gapless(), from: .block(101)))
+                    }
                     group.addTask {
                         try await other.read(merging.eth.logs(filter, continuity: .gapless(), from: .block(101)))
                     }
@@ -311,7 +314,9 @@ struct FilterMergingTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (fold, audit) in zip(folds, [1, 8, 32]) {
                     group.addTask {
-                        try await fold.read(web3.eth.logs(filter, continuity: .gapless(), from: .block(101), audit: audit))
+                        try await fold.read(
+                            web3.eth.logs(filter, continuity: .gapless(), from: .block(101), audit: audit)
+                        )
                     }
                 }
                 try await node.weather(seed: 8, on: loop)
