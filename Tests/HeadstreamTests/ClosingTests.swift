@@ -75,8 +75,11 @@ struct ClosingTests {
                             await failure { for try await _ in web3.notifications(NumbersRequest()) {} }
                         }
                     }
-                    await server.until { $0.count(of: "pending") == 5 && $0.count(of: "eth_subscribe") == 5 }
-                    await eventually { await web3.metrics.requestsWaiting == 5 }
+                    await server.until { $0.count(of: "pending") == 5 && $0.count(of: "eth_subscribe") == 1 }
+                    await eventually {
+                        let metrics = await web3.metrics
+                        return metrics.streams.count == 5 && metrics.requestsWaiting == 5
+                    }
                     await server.act { $0.close(code, reason) }
                     var count = 0
                     for await error in group {

@@ -347,7 +347,7 @@ package struct RequestProcessor: ~Copyable {
         while let id = self.deadlines.popDue(at: now) {
             guard let entry = self.giveUp(id, &actions) else { continue }
             let message =
-                entry.isOnWire
+                entry.isOnWire || entry.purpose.isJoin
                 ? "the node did not answer in time" : "timed out while waiting for its turn behind other requests"
             self.end(entry.purpose, .failure(RPCError(.timedOut, message, wasSent: entry.isOnWire)), &actions)
         }

@@ -99,7 +99,8 @@ import HeadstreamTesting
         actions = RequestProcessorActions()
         for resumption in resumptions { resumption.waiter.resume(with: resumption.outcome) }
         require(processor.inFlight >= 0 && processor.inFlight <= window, "\(processor.inFlight) in flight")
-        require(processor.waitingCount == processor.inFlight + processor.queuedCount, "the counts differ")
+        let waiting = processor.inFlight + processor.queuedCount + processor.joinedCount
+        require(processor.waitingCount == waiting, "the counts differ")
         require(processor.orphans.byteCount <= 500, "\(processor.orphans.byteCount) bytes of orphans")
     }
     func receive(_ text: [UInt8]) {
@@ -134,9 +135,11 @@ import HeadstreamTesting
             let buffer = SubscriptionBuffer(limit: 200 + input.byte(), policy: policies[input.byte() % 5])
             buffers.append(buffer)
             let text = RequestMessage.encode(id: id, method: methods.subscribe) { _ in }
+            let kind = input.byte() % 3
             processor.subscribe(
                 LocalSubscriptionID(rawValue: UInt64(buffers.count)),
                 methods,
+                key: kind == 0 ? nil : SubscriptionKey(methods, request: [UInt8(truncatingIfNeeded: kind)]),
                 id: id,
                 text: text,
                 buffer: buffer,
@@ -146,12 +149,12 @@ import HeadstreamTesting
                 actions: &actions
             )
         case 3:
-            processor.unsubscribe(
-                LocalSubscriptionID(rawValue: UInt64(input.byte() % (buffers.count + 1))),
-                now: now,
-                waiter: waiter(),
-                actions: &actions
-            )
+            let local = LocalSubscriptionID(rawValue: UInt64(input.byte() % (buffers.count + 1)))
+            if input.byte() % 8 == 0 {
+                processor.forget(local, now: now, actions: &actions)
+            } else {
+                processor.unsubscribe(local, now: now, waiter: waiter(), actions: &actions)
+            }
         case 4, 5:
             // An answer, perhaps for the second time: a server's id, an error, or nothing.
             guard !written.isEmpty else { continue }
@@ -197,6 +200,7 @@ import HeadstreamTesting
     require(told.counts.count == waiters, "\(waiters - told.counts.count) waiters were not told")
     require(told.counts.values.allSatisfy { $0 == 1 }, "a waiter was told twice")
     require(processor.waitingCount == 0 && processor.subscriptionCount == 0, "something is left")
+    require(processor.sharing.isEmpty, "something is left to join")
     require(processor.nextDeadline == nil, "a deadline is left")
     require(Set(written).count == written.count, "a message was written twice")
 }
@@ -204,6 +208,16 @@ import HeadstreamTesting
 /// `@unchecked Sendable`: of one run, on one thread.
 private final class Told: @unchecked Sendable {
     var counts: [Int: Int] = [:]
+}
+
+extension RequestProcessor {
+    /// Those that wait for another's answer.
+    fileprivate var joinedCount: Int {
+        self.sharing.values.reduce(0) { count, sharing in
+            guard case .asked(_, let joined) = sharing else { return count }
+            return count + joined.count
+        }
+    }
 }
 
 extension SubscriptionMethods {
