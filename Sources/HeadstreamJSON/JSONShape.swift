@@ -34,7 +34,7 @@ package final class JSONShape: @unchecked Sendable {
     }
 
     /// The field of the last step, behind whose run the message ends.
-    package static let end: UInt8 = 255
+    @inlinable package static var end: UInt8 { 255 }
     /// What a shape may take; an object that needs more is not learnt.
     package static let maximumSteps = 64
     package static let maximumBytes = 4096
