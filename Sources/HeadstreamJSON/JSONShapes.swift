@@ -31,7 +31,14 @@ package struct JSONShapes: Sendable {
     private var pause = 1
     private var missesUntilLearning = 0
 
-    package init() {}
+    /// Gives, for a shape that was learnt, the same one that others use already.
+    private let share: (@Sendable (JSONShape) -> JSONShape)?
+
+    /// - Parameter share: gives, for a shape that was learnt, the same one that other decoders use already, so that they read
+    ///   by the same memory.
+    package init(sharing share: (@Sendable (JSONShape) -> JSONShape)? = nil) {
+        self.share = share
+    }
 
     /// The current shape fitted.
     @inlinable @inline(__always)
@@ -66,7 +73,7 @@ package struct JSONShapes: Sendable {
     /// A shape that was learnt; it is tried first from now on.
     package mutating func add(_ shape: JSONShape) {
         if let current = self.current { self.others.append(current) }
-        self.current = shape
+        self.current = self.share?(shape) ?? shape
         if self.others.count >= Self.capacity { self.others.removeFirst() }
     }
 }

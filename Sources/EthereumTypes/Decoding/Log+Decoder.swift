@@ -5,9 +5,12 @@ extension Log {
     ///
     /// See ``JSONShape`` and ``JSONMembers``. A copy learns on its own from then on.
     package struct Decoder: Sendable {
-        private var shapes = JSONShapes()
+        private var shapes: JSONShapes
 
-        package init() {}
+        /// - Parameter share: see ``JSONShapes/init(sharing:)``.
+        package init(sharing share: (@Sendable (JSONShape) -> JSONShape)? = nil) {
+            self.shapes = JSONShapes(sharing: share)
+        }
 
         /// Decodes one log.
         ///

@@ -29,6 +29,7 @@ actor Session {
     nonisolated let losses = Locked(Losses())
     private nonisolated let nextLocalID = Atomic<UInt64>(1)
     nonisolated let states = StateBroadcaster()
+    nonisolated let shapes = SharedShapes()
 
     /// What callers are told about connections that are over.
     struct Losses: Sendable {
