@@ -91,7 +91,8 @@ package final class JSONMembers: @unchecked Sendable {
         var word = UInt64(littleEndian: key.loadUnaligned(as: UInt64.self))
         if count < 8 { word &= (1 &<< UInt64(truncatingIfNeeded: 8 &* count)) &- 1 }
         let place = self.places + Self.place(word, UInt64(truncatingIfNeeded: count), self.multiplier, self.shift)
-        guard Int(place.pointee.count) == count, hs_equal_padded(key, place, count) else { return nil }
+        // Empty places have a count of 0, and so may a key.
+        guard count > 0, Int(place.pointee.count) == count, hs_equal_padded(key, place, count) else { return nil }
         return UnsafePointer(place)
     }
 }
