@@ -83,7 +83,7 @@ def certificate():
     return key, cert, both
 
 
-def suite(python, mode, spec, log, tls=None):
+def suite(python, mode, spec, log):
     folder = os.path.join(HOME, mode)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "launcher.py"), "w") as file:
@@ -92,7 +92,7 @@ def suite(python, mode, spec, log, tls=None):
         json.dump(spec, file)
     arguments = [python, "launcher.py", "-m", mode, "-s", "spec.json"]
     if mode == "fuzzingserver":
-        arguments += ["-u", "0"] + (["-k", tls[0], "-c", tls[1]] if tls else [])
+        arguments += ["-u", "0"]
     return subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
 
 
@@ -100,7 +100,9 @@ def test_client(python, driver, cases, compression, tls, log):
     """The suite's server against our client."""
     port = free_port()
     spec = {"url": "%s://127.0.0.1:%d" % ("wss" if tls else "ws", port), "outdir": "reports", "cases": cases, "exclude-cases": [], "exclude-agent-cases": {}}
-    server = suite(python, "fuzzingserver", spec, log, tls)
+    if tls:
+        spec.update(key=tls[0], cert=tls[1])
+    server = suite(python, "fuzzingserver", spec, log)
     try:
         for _ in range(300):
             with socket.socket() as probe:
