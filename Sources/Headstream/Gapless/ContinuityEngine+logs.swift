@@ -31,7 +31,8 @@ extension ContinuityEngine {
 
     private func subscribe(_ id: FilterGroups.SubscriptionID, _ filter: LogFilter) {
         guard let session = self.session else { return }
-        let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
+        let stream = PushedStream(session, LogsRequest(filter), Log.Decoder(sharing: session.shapes.share)) {
+            [weak self] logs in
             self?.received(logs, on: id)
         } lost: { [weak self] in
             self?.handle(.stalled)

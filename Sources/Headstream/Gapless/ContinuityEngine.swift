@@ -145,7 +145,8 @@ final class ContinuityEngine: @unchecked Sendable {
 
     private func subscribeHeads() {
         guard self.heads == nil, let session = self.session else { return }
-        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
+            [weak self] heads in
             for head in heads { self?.handle(.head(head)) }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in

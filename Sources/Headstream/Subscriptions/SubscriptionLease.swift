@@ -51,9 +51,9 @@ final class SubscriptionLease: Sendable {
             request: encoded,
             isShared: isShared
         )
-        let outcome = await session.call(isRepeatable: true) { connection, timeout in
+        let outcome = await session.call(isRepeatable: true) { connection, time in
             let id = session.ids.take(kind: session.ids.kind(of: methods))
-            return await connection.subscribe(kept, id: id, timeout: timeout)
+            return await connection.subscribe(kept, id: id, time: time)
         }
         if case .failure(let error) = outcome { throw session.error(error) }
         return lease
