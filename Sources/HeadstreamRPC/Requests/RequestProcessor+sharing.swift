@@ -26,7 +26,7 @@ extension RequestProcessor {
             deadline: request.deadline,
             actions: &actions
         )
-        if let key = request.key, self.entries[request.id] != nil {
+        if let key = request.key, self.entries.contains(request.id) {
             self.sharing[key] = .asked(request.id, joined: [])
         }
     }
@@ -47,7 +47,8 @@ extension RequestProcessor {
             if joined.count < self.limits.maxQueued {
                 joined.append(request.id)
                 self.locals[request.local] = .asked(request.id)
-                self.entries[request.id] = Entry(purpose: .join(request), group: request.id, groupCount: 1, began: now)
+                let entry = Entry(purpose: .join(request), group: request.id, groupCount: 1, began: now)
+                self.entries.insert(entry, for: request.id)
                 self.deadlines.insert(request.id, at: request.deadline)
             } else {
                 let text = "\(joined.count) equal requests wait for one answer; the limit is maxQueuedRequests"
