@@ -20,6 +20,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private var consumers: [ConsumerID: Consumer] = [:]
     /// The session is over, and why.
     private var ending: Result<Void, Web3Error>?
+    /// Nothing more will come, and streams end when all is told that can be: in replays.
+    private var isEnding = false
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
     /// When that is.
@@ -34,6 +36,8 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
+    /// What stands in for `latest` where the node does not tell it, `ContinuityEngine+latest.swift`.
+    var withoutLatest = WithoutLatest()
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -151,7 +155,10 @@ final class ContinuityEngine: @unchecked Sendable {
     private func subscribeHeads() {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
-            for head in heads { self?.handle(.head(head)) }
+            for head in heads {
+                self?.handle(.head(head))
+                self?.noteForLatest(head)
+            }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
@@ -193,6 +200,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// The next connection stands; its subscriptions are being made.
     func connected() {
         self.tellAll(.reconnected)
+        self.withoutLatest = WithoutLatest()
         self.handle(.connected)
         self.unanswered = 0
         // From here on, and not from the acknowledgement, which may never come from this node.
@@ -221,11 +229,32 @@ final class ContinuityEngine: @unchecked Sendable {
     func end(_ error: Web3Error?) {
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        let ending = error.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
+        let endsQuietly = self.session?.configuration.endOfConnectionEndsStreams == true
+        let ending = error.flatMap { endsQuietly ? nil : .failure($0) } ?? Result<Void, Web3Error>.success(())
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
+    }
+
+    /// The recording that is replayed is over. What was pushed at its end may still have to be made sense of: streams end
+    /// when everything is told that can be, gaps too.
+    func recordingEnded() {
+        guard !self.isEnding else { return }
+        self.isEnding = true
+        // Behind what came with the last read. The node is asked once more for its newest block: where it pushed faster than
+        // it was asked, heads are left that nothing links.
+        self.loop.execute { [weak self] in self?.handle(.stalled) }
+    }
+
+    /// Whether nothing will be told any more, unless more comes.
+    private var isSettled: Bool {
+        if self.withoutLatest.isWaiting { return true }
+        return self.machine.isAtRest && !self.machine.wantsLatest && self.machine.inFlight.isEmpty
+            && self.machine.quietUntil <= self.machine.now && self.machine.backfill.retryAt == nil
+            && self.machine.books.allSatisfy { $0.retryAt == nil }
+            && self.machine.consumers.allSatisfy { !$0.isPaused }
+            && self.consumers.values.allSatisfy { !$0.feed.isFull }
     }
 
     // MARK: The machine
@@ -245,6 +274,12 @@ final class ContinuityEngine: @unchecked Sendable {
         }
         self.scheduleDeadline()
         if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
+        self.settle()
+    }
+
+    /// Ends the streams of a replay that is over, when nothing is left to be told.
+    func settle() {
+        if self.isEnding, self.isSettled { self.end(nil) }
     }
 
     /// The subscriptions that everything stands on, to be made anew.
@@ -285,7 +320,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Makes a request: one call, or a batch, so that one backend answers it.
     private func ask(_ request: ChainRequest) {
         let collector = AnswerCollector(request) { [weak self] answers in
-            self?.handle(.answered(request.token, answers))
+            self?.answered(request, answers)
         }
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }

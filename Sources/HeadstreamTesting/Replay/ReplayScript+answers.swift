@@ -70,6 +70,9 @@ extension ReplayScript {
         {
             return self.unsubscribe(place, method: method, id: id, recorded: self.passNext())
         }
+        if let id, let result = self.answerFromChain(element, of: message, key) {
+            return Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":".utf8) + result + [UInt8(ascii: "}")]
+        }
         guard let call = self.take(key) else {
             // Asked for in the recording too, and never answered there.
             if !self.options.isStrict, self.recording.keys.contains(key) { return nil }
@@ -83,6 +86,30 @@ extension ReplayScript {
             return id.map { Self.splice(answer, id: $0, result: nil) }
         }
         return self.subscribe(call, lane: lane, answer: answer, id: id, before: &before)
+    }
+
+    // MARK: The chain
+
+    /// What a client that has subscribed to heads is told of blocks that the recorded client did not ask for, and of
+    /// `latest`, which must not be a block that it is still to hear of. Nil where the recording itself is to answer.
+    private mutating func answerFromChain(
+        _ element: WireMessage.Element,
+        of message: WireMessage,
+        _ key: String
+    ) -> [UInt8]? {
+        guard !self.options.isStrict, let subscribed = self.headsSubscribed, let params = element.params else {
+            return nil
+        }
+        let isLatest = RecordedChain.asksForLatest(key)
+        guard isLatest || self.recording.answeredByKey[key] == nil else { return nil }
+        if self.chain == nil { self.chain = RecordedChain(self.recording) }
+        defer { if isLatest { self.hasAskedForLatest = true } }
+        return self.chain?.answer(
+            element.method ?? "",
+            Array(message[params]),
+            before: self.recording.nextPlayed[self.cursor],
+            subscribed: self.hasAskedForLatest ? nil : subscribed
+        )
     }
 
     // MARK: Matching
@@ -189,6 +216,10 @@ extension ReplayScript {
         let handed = self.handOut(isText: isText, recorded: recorded)
         before += self.earlyNotifications(for: call, answer: answer, handed: handed)
         self.subscribed(to: lane, id: handed)
+        if self.recording.lanes[lane].key == RecordedChain.headsKey {
+            self.headsSubscribed = self.recording.calls[call].item
+            self.hasAskedForLatest = false
+        }
         return id.map { Self.splice(answer, id: $0, result: handed) }
     }
 
