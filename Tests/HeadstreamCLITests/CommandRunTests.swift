@@ -227,7 +227,7 @@ struct CommandRunTests {
                 """
         )
         try await Self.withNode(transcript) { node in
-            let result = try await BuiltCommand.run(["heads", "--count", "2"] + Self.url(node))
+            let result = try await BuiltCommand.run(["heads", "--live", "--count", "2"] + Self.url(node))
             #expect(result.code == 65)
             #expect(result.lines.count == 3)
             #expect(result.errors.contains("number"))
