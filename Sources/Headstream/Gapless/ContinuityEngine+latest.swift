@@ -67,8 +67,8 @@ extension ContinuityEngine {
                 self.handle(.joined(consumer.id, options))
             }
         }
-        self.handle(.answered(request.token, [.header(head)] + answers.dropFirst()))
-        // Heads that came before the node was asked are no news to the machine by themselves.
+        // Heads that came before the node was asked are no news to the machine by themselves: it is to ask again.
         if let newest = self.withoutLatest.newest, newest.hash != head.hash { self.handle(.stalled) }
+        self.handle(.answered(request.token, [.header(head)] + answers.dropFirst()))
     }
 }

@@ -20,8 +20,6 @@ final class ContinuityEngine: @unchecked Sendable {
     private var consumers: [ConsumerID: Consumer] = [:]
     /// The session is over, and why.
     private var ending: Result<Void, Web3Error>?
-    /// Nothing more will come, and streams end when all is told that can be: in replays.
-    private var isEnding = false
     private var nextID: UInt64 = 1
     private var deadline: DeadlineID?
     /// When that is.
@@ -240,11 +238,8 @@ final class ContinuityEngine: @unchecked Sendable {
     /// The recording that is replayed is over. What was pushed at its end may still have to be made sense of: streams end
     /// when everything is told that can be, gaps too.
     func recordingEnded() {
-        guard !self.isEnding else { return }
-        self.isEnding = true
-        // Behind what came with the last read. The node is asked once more for its newest block: where it pushed faster than
-        // it was asked, heads are left that nothing links.
-        self.loop.execute { [weak self] in self?.handle(.stalled) }
+        // Behind what came with the last read, which is published at that read's end and taken at its turn's.
+        self.loop.execute { [weak self] in self?.loop.atTurnEnd { self?.handle(.over) } }
     }
 
     /// Whether nothing will be told any more, unless more comes.
@@ -279,7 +274,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// Ends the streams of a replay that is over, when nothing is left to be told.
     func settle() {
-        if self.isEnding, self.isSettled { self.end(nil) }
+        if self.machine.isOver, self.isSettled { self.end(nil) }
     }
 
     /// The subscriptions that everything stands on, to be made anew.

@@ -101,7 +101,8 @@ struct RecordedChain: Sendable {
         case .logs(let filter):
             return self.logs(filter, before: end).map { ChainScript.json($0) }
         case .block:
-            return nil
+            // Safe or final: nothing is known to be.
+            return self.json(nil)
         }
     }
 
