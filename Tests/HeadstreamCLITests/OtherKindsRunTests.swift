@@ -79,7 +79,8 @@ struct OtherKindsRunTests {
     @Test("--buffer and --when-full: a wrong one is told, every policy has a name")
     func buffers() async throws {
         for policy in ["wait", "drop-oldest", "drop-newest", "coalesce", "fail"] {
-            let words = ["heads", "--live", "--replay", Self.geth, "--count", "3"]
+            let words =
+                ["heads", "--live", "--replay", Self.geth, "--count", "3"]
                 + ["--when-full", policy, "--buffer", "1MiB"]
             let told = try await BuiltCommand.run(words)
             #expect(told.code == 0 && told.lines.count == 4, "\(told.errors)")

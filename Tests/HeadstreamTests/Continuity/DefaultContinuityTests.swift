@@ -135,7 +135,11 @@ struct DefaultContinuityTests {
                     case "eth_subscribe": client.answer(call, "\"0x1\"")
                     case "eth_unsubscribe": client.answer(call, "true")
                     default:
-                        if refusal == .null { client.answer(call, "null") } else { client.fail(call, -32601, "not here") }
+                        if refusal == .null {
+                            client.answer(call, "null")
+                        } else {
+                            client.fail(call, -32601, "not here")
+                        }
                     }
                 }
             }
@@ -160,7 +164,11 @@ struct DefaultContinuityTests {
             try await loop.sleep(for: .seconds(60))
             await web3.close()
             await server.close()
-            print(try await told)
+            // All that this node ever said of blocks are its heads: what is behind the hole cannot be told from another chain.
+            let names = try chain.map {
+                RecordedSessionTests.name(try JSONDecoder().decode(BlockHeader.self, from: Data($0.utf8)))
+            }
+            #expect(try await told == names[1...6] + ["-6", "gap:1-9:unavailable", names[10]])
         }
     }
 
