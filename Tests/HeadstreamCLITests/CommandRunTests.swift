@@ -236,13 +236,16 @@ struct CommandRunTests {
 
     @Test("On a terminal there are colours and a status line; without colours where they are not wanted")
     func terminal() async throws {
-        for (environment, hasColor) in [(["TERM": "xterm"], true), (["TERM": "xterm", "NO_COLOR": "1"], false)] {
-            let result = try await BuiltCommand.runOnTerminal(Self.heads, environment: environment)
+        let environments = [(["TERM": "xterm"], true), (["TERM": "xterm", "NO_COLOR": "1"], false)]
+        for ((environment, hasColor), isLive) in environments.flatMap({ [($0, false), ($0, true)] }) {
+            let words = Self.heads + (isLive ? ["--live"] : [])
+            let result = try await BuiltCommand.runOnTerminal(words, environment: environment)
             let text = String(decoding: result.output, as: UTF8.self)
             #expect(result.code == 0, "\(text)")
             #expect(text.contains("\u{1B}[1m   14000010\u{1B}[0m") == hasColor, "\(text)")
-            #expect(text.contains("connected · "))
-            #expect(text.contains("0 dropped"))
+            // A gapless stream is catching up at first; so short a replay may be over before the line is drawn again.
+            #expect(text.contains("connected · ") || !isLive && text.contains("catching up · "), "\(text)")
+            #expect(text.contains("0 dropped"), "\(text)")
             #expect(text.hasSuffix("\r\u{1B}[K"))
         }
     }
