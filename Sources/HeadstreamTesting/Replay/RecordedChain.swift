@@ -33,58 +33,99 @@ struct RecordedChain: Sendable {
     private var shown: [Shown] = []
     /// Each block as JSON; an answer, which has more fields than a head, in front of a push.
     private var blocks: [Hash32: (header: BlockHeader, json: [UInt8], isPushed: Bool)] = [:]
-    /// Of each block, without those that say `removed`.
-    private var logs: [Hash32: [Log]] = [:]
+    /// Of each block, without those that say `removed`; read when logs are first asked for.
+    private var logs: [Hash32: [Log]]?
     /// The blocks at each number after the first `applied` of `shown`: the newest, and its ancestors as far as they are known.
     private var canonical: [UInt64: Hash32] = [:]
     private var applied = 0
 
     init(_ recording: Recording) {
-        for (place, item) in recording.items.enumerated() {
-            guard case .notifications(let parts, _) = item else { continue }
-            for part in parts {
-                guard let lane = part.lane, let result = (try? JSONValue(parsing: part.bytes))?["params"]?["result"]
-                else { continue }
-                if recording.lanes[lane].key == Self.headsKey {
-                    self.add(result, at: place, isPushed: true)
-                } else if let log = try? Log(json: result), !log.removed, let hash = log.blockHash {
-                    if self.logs[hash]?.contains(log) != true { self.logs[hash, default: []].append(log) }
-                }
+        for (place, part) in Self.notifications(of: recording, areHeads: true) {
+            if let head = Self.result(of: part.bytes, as: BlockHeader.self) {
+                self.add(head, at: place, isPushed: true)
             }
         }
         for index in recording.answeredByKey[Self.latestKey] ?? [] {
-            guard let answer = recording.calls[index].answer,
-                let result = (try? JSONValue(parsing: answer.bytes))?["result"]
-            else { continue }
-            self.add(result, at: answer.item, isPushed: false)
+            guard let answer = recording.calls[index].answer else { continue }
+            if let block = Self.result(of: answer.bytes, as: BlockHeader.self) {
+                self.add(block, at: answer.item, isPushed: false)
+            }
         }
         self.shown.sort { $0.item < $1.item }
-        for hash in self.logs.keys { self.logs[hash]?.sort { ($0.logIndex ?? 0) < ($1.logIndex ?? 0) } }
     }
 
-    private mutating func add(_ json: JSONValue, at item: Int, isPushed: Bool) {
-        guard let header = try? BlockHeader(json: json), header.hasHash, header.hasNumber else { return }
-        let block = Shown(
-            item: item,
-            number: header.number,
-            hash: header.hash,
-            parent: header.parentHash,
-            isPushed: isPushed
+    private static func notifications(
+        of recording: Recording,
+        areHeads: Bool
+    ) -> some Sequence<(place: Int, part: Recording.Notification)> {
+        recording.items.enumerated().lazy.flatMap { place, item -> [(place: Int, part: Recording.Notification)] in
+            guard case .notifications(let parts, _) = item else { return [] }
+            return parts.compactMap { part in
+                guard let lane = part.lane, (recording.lanes[lane].key == self.headsKey) == areHeads else { return nil }
+                return (place, part)
+            }
+        }
+    }
+
+    /// The result of an answer or a notification, and its text.
+    private static func result<Value: JSONReadable>(
+        of message: [UInt8],
+        as type: Value.Type
+    ) -> (value: Value, json: [UInt8])? {
+        func read(_ reader: inout JSONReader) throws(ValueError) -> (value: Value, json: [UInt8])? {
+            var found: (value: Value, json: [UInt8])?
+            try reader.beginObject()
+            while let key = try reader.nextKey() {
+                if key == "result", try reader.peek() == .object {
+                    let start = reader.offset
+                    let value = try Value(from: &reader)
+                    found = (value, Array(reader.bytes(in: start..<reader.offset)))
+                } else if key == "params", try reader.peek() == .object {
+                    found = try read(&reader)
+                } else {
+                    try reader.skipValue()
+                }
+            }
+            return found
+        }
+        return message.withUnsafeBytes { bytes in
+            var reader = JSONReader(bytes)
+            return try? read(&reader)
+        }
+    }
+
+    private mutating func add(_ block: (value: BlockHeader, json: [UInt8]), at item: Int, isPushed: Bool) {
+        let header = block.value
+        guard header.hasHash, header.hasNumber else { return }
+        self.shown.append(
+            Shown(
+                item: item,
+                number: header.number,
+                hash: header.hash,
+                parent: header.parentHash,
+                isPushed: isPushed
+            )
         )
-        self.shown.append(block)
         if self.blocks[header.hash]?.isPushed != false {
-            self.blocks[header.hash] = (header, Array(json.description.utf8), isPushed)
+            self.blocks[header.hash] = (header, block.json, isPushed)
         }
     }
 
     /// The answer to a request, as JSON; nil where it is none that the chain could answer.
     ///
     /// - Parameters:
+    ///   - recording: what it was made of.
     ///   - end: the item that is played next: `latest` and numbers are as they were then.
     ///   - subscribed: the item at which heads were subscribed to, where this is the first request for `latest` since. What
     ///     has been pushed meanwhile came behind the answer, in the recording if not here: a replay may play everything
     ///     before the client can ask anything.
-    mutating func answer(_ method: String, _ params: [UInt8], before end: Int, subscribed: Int?) -> [UInt8]? {
+    mutating func answer(
+        _ method: String,
+        _ params: [UInt8],
+        of recording: Recording,
+        before end: Int,
+        subscribed: Int?
+    ) -> [UInt8]? {
         guard let question = Self.question(method, params) else { return nil }
         switch question {
         case .block(.latest):
@@ -99,7 +140,7 @@ struct RecordedChain: Sendable {
         case .blockOfHash(let hash):
             return self.json(hash)
         case .logs(let filter):
-            return self.logs(filter, before: end).map { ChainScript.json($0) }
+            return self.logs(filter, of: recording, before: end).map { ChainScript.json($0) }
         case .block:
             // Safe or final: nothing is known to be.
             return self.json(nil)
@@ -130,7 +171,7 @@ struct RecordedChain: Sendable {
     }
 
     /// Nil where a block is not known.
-    private mutating func logs(_ filter: LogFilter, before end: Int) -> [Log]? {
+    private mutating func logs(_ filter: LogFilter, of recording: Recording, before end: Int) -> [Log]? {
         let hashes: [Hash32]
         switch filter.blocks {
         case .hash(let hash):
@@ -145,7 +186,23 @@ struct RecordedChain: Sendable {
         case .range, .unspecified:
             return nil
         }
-        return hashes.flatMap { self.logs[$0] ?? [] }.filter { filter.matches($0) }
+        let logs = self.logs ?? Self.logs(of: recording)
+        self.logs = logs
+        return hashes.flatMap { logs[$0] ?? [] }.filter { filter.matches($0) }
+    }
+
+    private static func logs(of recording: Recording) -> [Hash32: [Log]] {
+        var logs: [Hash32: [Log]] = [:]
+        for (_, part) in self.notifications(of: recording, areHeads: false) {
+            guard let log = self.result(of: part.bytes, as: Log.self)?.value, !log.removed, let hash = log.blockHash
+            else { continue }
+            logs[hash, default: []].append(log)
+        }
+        return logs.mapValues { logs in
+            // One that several subscriptions brought, or that came again with its block, is one.
+            var seen: Set<Log> = []
+            return logs.filter { seen.insert($0).inserted }.sorted { ($0.logIndex ?? 0) < ($1.logIndex ?? 0) }
+        }
     }
 
     /// Follows the heads up to an item. One that leaves a hole above the block before is taken to stand on it.

@@ -108,6 +108,7 @@ extension ReplayScript {
         return self.chain?.answer(
             element.method ?? "",
             Array(message[params]),
+            of: self.recording,
             before: self.recording.nextPlayed[self.cursor],
             subscribed: self.hasAskedForLatest ? nil : subscribed
         )
