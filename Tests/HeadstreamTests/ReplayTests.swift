@@ -132,7 +132,9 @@ struct ReplayTests {
         return try await SimulatedLoop.run(seed: seed) { loop in
             try await withReplay(of: path, configuration: loop.configuration) { web3, _ in
                 async let heads = web3.eth.newHeads(continuity: .live).reduce(into: []) { $0.append($1) }
-                async let logs = web3.eth.logs(LogFilter(address: address), continuity: .live).reduce(into: []) { $0.append($1) }
+                async let logs = web3.eth.logs(LogFilter(address: address), continuity: .live).reduce(into: []) {
+                    $0.append($1)
+                }
                 let result = try await (heads, logs)
                 return Run(digest: loop.traceDigest, heads: result.0, logs: result.1)
             }
