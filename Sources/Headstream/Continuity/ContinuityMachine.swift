@@ -26,6 +26,8 @@ package struct ContinuityMachine: Sendable {
         case deadlineReached
         /// Somebody suspects that heads are missing: the watchdog.
         case stalled
+        /// Nobody wants heads any more, and they are not subscribed to: what is known grows old.
+        case idle
         /// No block will come any more, as behind a recording: what the node says of the newest ones is its last word.
         case over
         /// A filter may have consumers from now on.
@@ -160,6 +162,13 @@ package struct ContinuityMachine: Sendable {
         case .failed(let token, let failure): self.answered(token, [.failure(failure)])
         case .deadlineReached: break
         case .stalled: self.wantsLatest = true
+        case .idle:
+            // Who comes next begins above the newest block of then, and not above that of now.
+            let isConnected = self.isConnected
+            self.connectionEnded()
+            self.isConnected = isConnected
+            self.window.removeAll()
+            self.move += 1
         case .over:
             self.isOver = true
             self.wantsLatest = true

@@ -46,6 +46,14 @@ extension ContinuityEngine {
         self.answer(request, answers, with: head)
     }
 
+    /// Another connection has taken the place of the last: its node may tell what the last one did not.
+    func renewedForLatest() {
+        self.withoutLatest.refusals = 0
+        guard let (request, answers) = self.withoutLatest.waiting else { return }
+        self.withoutLatest.waiting = nil
+        self.handle(.answered(request.token, answers))
+    }
+
     /// A head was pushed, and the machine told.
     func noteForLatest(_ head: BlockHeader) {
         guard head.hasNumber, head.hasHash else { return }

@@ -94,6 +94,8 @@ final class ContinuityEngine: @unchecked Sendable {
         if self.consumers.isEmpty {
             self.dismiss(self.heads?.local)
             self.heads = nil
+            self.withoutLatest = WithoutLatest()
+            self.handle(.idle)
             self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
@@ -208,6 +210,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
     func renewed() {
         self.unanswered = 0
+        self.renewedForLatest()
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
     }
@@ -227,8 +230,9 @@ final class ContinuityEngine: @unchecked Sendable {
     func end(_ error: Web3Error?) {
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        let endsQuietly = self.session?.configuration.endOfConnectionEndsStreams == true
-        let ending = error.flatMap { endsQuietly ? nil : .failure($0) } ?? Result<Void, Web3Error>.success(())
+        // In a replay the end of a connection is the recording's.
+        let failure = self.session?.configuration.endOfConnectionEndsStreams == true ? nil : error
+        let ending = failure.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()

@@ -116,6 +116,22 @@ struct DefaultContinuityTests {
         return quirks
     }
 
+    @Test("A stream that begins hours after the last one ended begins above the newest block of then")
+    func later() async throws {
+        try await GaplessStreamTests.play(seed: 9) { web3, node, loop in
+            for number in [101, 1302, 1313] as [UInt64] {
+                async let heads = web3.eth.newHeads().prefix(1).reduce(into: []) { $0.append($1.number) }
+                try await loop.sleep(for: .seconds(5))
+                await node.change { $0.mine() }
+                #expect(try await heads == [number])
+                let pause = number == 101 ? 1200 : 10
+                await node.change { chain in for _ in 0..<pause { chain.mine() } }
+            }
+            let requests = await web3.metrics.requests
+            #expect(requests < 20, "\(requests)")
+        }
+    }
+
     /// How a node answers `eth_getBlockByNumber` and its kin.
     enum Refusal: CaseIterable {
         case null
@@ -169,6 +185,37 @@ struct DefaultContinuityTests {
                 RecordedSessionTests.name(try JSONDecoder().decode(BlockHeader.self, from: Data($0.utf8)))
             }
             #expect(try await told == names[1...6] + ["-6", "gap:1-9:unavailable", names[10]])
+        }
+    }
+
+    @Test("A node that does not tell latest: a stream that begins later begins with what comes then, without a gap")
+    func laterWithoutLatest() async throws {
+        try await SimulatedLoop.run(seed: 1) { loop in
+            let server = try await ScriptedServer(on: loop) { client, message in
+                for call in message.calls {
+                    client.answer(call, call.method == "eth_subscribe" ? "\"0x1\"" : "null")
+                }
+            }
+            let web3 = try await Web3.connect(to: server.endpoint, configuration: loop.configuration)
+            let chain = try Self.headers(10)
+            func push(_ numbers: ClosedRange<Int>) async throws {
+                for number in numbers {
+                    try await loop.sleep(for: .seconds(2))
+                    await server.act { $0.notify("0x1", chain[number]) }
+                }
+            }
+            async let first = web3.eth.newHeads().prefix(2).reduce(into: []) { $0.append($1.number) }
+            try await loop.sleep(for: .seconds(2))
+            try await push(1...2)
+            #expect(try await first == [1, 2])
+            try await push(3...5)
+            async let later = web3.eth.newHeads().prefix(5).reduce(into: []) { $0.append($1.number) }
+            try await loop.sleep(for: .seconds(2))
+            try await push(6...10)
+            let numbers = try await later
+            #expect(numbers == Array(6...10))
+            await web3.close()
+            await server.close()
         }
     }
 
