@@ -1,7 +1,7 @@
 public import EthereumTypes
 import HeadstreamRPC
 
-/// New heads of the chain, as `web3.eth.newHeads()` gives them.
+/// New heads as the node pushes them: `web3.eth.newHeads(continuity: .live)`.
 ///
 /// It is cold: each iteration subscribes when it begins, and unsubscribes when the iterator goes: by `break`, an error,
 /// cancellation or leaving the scope. Equal ones share one of the node's subscriptions, each with its own buffer. The
