@@ -234,7 +234,9 @@ struct SharedStreamTests {
             let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
             let (live, gapless) = (Recorder<UInt64>(), Recorder<UInt64>())
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { for try await head in web3.eth.newHeads(continuity: .live) { live.append(head.number) } }
+                group.addTask {
+                    for try await head in web3.eth.newHeads(continuity: .live) { live.append(head.number) }
+                }
                 group.addTask {
                     for try await head in web3.eth.newHeads(continuity: .gapless()) { gapless.append(head.number) }
                 }
