@@ -13,7 +13,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Nil when the last handle was let go of while a callback was on its way.
     private(set) weak var session: Session?
     let loop: any Loop
-    private(set) var machine: ContinuityMachine
+    var machine: ContinuityMachine
     /// The one subscription of heads, and one for each filter with consumers.
     private var heads: PushedStream<BlockHeader.Decoder>?
     private var filters: [FilterID: PushedFilter] = [:]
@@ -34,6 +34,9 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
+    /// The other endpoints while they push too, `ContinuityEngine+racing.swift`, and until when none of them takes over.
+    var racers: [Racer] = []
+    var takeoverNotBefore: UInt64 = 0
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -73,6 +76,7 @@ final class ContinuityEngine: @unchecked Sendable {
         )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
+        self.updateRacers()
         return consumer
     }
 
@@ -87,6 +91,7 @@ final class ContinuityEngine: @unchecked Sendable {
                 self.filters[id] = nil
                 self.handle(.filterRemoved(id))
                 self.dismiss(pushed.stream?.local)
+                for racer in self.racers { racer.unsubscribe(id) }
             }
         }
         if self.consumers.isEmpty {
@@ -95,6 +100,7 @@ final class ContinuityEngine: @unchecked Sendable {
             self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
+            self.updateRacers()
         }
     }
 
@@ -144,8 +150,17 @@ final class ContinuityEngine: @unchecked Sendable {
             self.subscribe(stream.kept, .acknowledged(heads: false, filters: [id])) { [weak self] error in
                 self?.refused(id, error)
             }
+            for racer in self.racers { racer.subscribe(id, filter) }
         }
         return id
+    }
+
+    var hasConsumers: Bool { !self.consumers.isEmpty && self.ending == nil }
+
+    /// The filters whose logs are pushed, in the order in which they came.
+    var pushedFilters: [(id: FilterID, filter: LogFilter)] {
+        self.filters.filter { $0.value.stream != nil }.map { ($0.key, $0.value.options.filter) }
+            .sorted { $0.id.rawValue < $1.id.rawValue }
     }
 
     private func subscribeHeads() {
@@ -197,6 +212,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.unanswered = 0
         // From here on, and not from the acknowledgement, which may never come from this node.
         if !self.consumers.isEmpty { self.beginWatch() }
+        self.updateRacers()
     }
 
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
@@ -204,6 +220,19 @@ final class ContinuityEngine: @unchecked Sendable {
         self.unanswered = 0
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
+        self.updateRacers()
+    }
+
+    /// The newest connection is lost, and the one before stands, with these subscriptions. What was asked on the lost one is
+    /// not answered, so it is to the machine as a new one.
+    func wentBack(_ known: Set<LocalSubscriptionID>) {
+        self.renewed()
+        self.handle(.connectionLost)
+        self.handle(.connected)
+        let filters = self.filters.filter { $0.value.stream.map { known.contains($0.local) } ?? false }.keys
+        let hasHeads = self.heads.map { known.contains($0.local) } ?? false
+        guard hasHeads || !filters.isEmpty else { return }
+        self.handle(.acknowledged(heads: hasHeads, filters: filters.sorted { $0.rawValue < $1.rawValue }))
     }
 
     func connectionLost(_ error: Web3Error) {
@@ -225,6 +254,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()
+        self.updateRacers()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
     }
 
@@ -241,10 +271,13 @@ final class ContinuityEngine: @unchecked Sendable {
                 if case .failed = event { feed.finish(.success(())) }
             case .request(let request):
                 self.ask(request)
+            case .diverged(let peer, let block):
+                self.tellDivergence(peer, block)
             }
         }
+        if self.machine.wrongInARow >= Self.mostWrong { self.leaveLiar() }
         self.scheduleDeadline()
-        if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
+        if self.machine.isAtRest, let newest = self.machine.settled { self.watchdog.level(newest) }
     }
 
     /// The subscriptions that everything stands on, to be made anew.
