@@ -24,6 +24,9 @@ package final class ChainBlock: Sendable {
         self.origin = origin
     }
 
+    /// Whether another endpoint's header is all that is known of it.
+    var isOfPeer: Bool { self.origin != nil && self.pushOrder == 0 }
+
     /// The block of an answer: nil for `null`, for a failure, and for a header that cannot be one of a chain's. Numbers that
     /// no chain reaches are refused, so that counting from them cannot overflow.
     convenience init?(_ answer: ChainAnswer) {

@@ -31,7 +31,7 @@ extension ContinuityMachine {
         }
         guard self.admits([log], of: block, for: self.books[index]) else { return }
         // No entry: the bloom had excluded the filter.
-        if self.bloomsAreTrusted, self.books[index].entries[number] == nil { self.distrustBlooms() }
+        if self.bloomsAreTrusted, self.books[index].entries[number] == nil, !block.isOfPeer { self.distrustBlooms() }
         if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
     }
 
@@ -381,7 +381,7 @@ extension ContinuityMachine {
     ) -> Bool {
         guard let entry = self.books[index].entries[block.number] else {
             if answer.isEmpty { return true }
-            self.distrustBlooms()
+            if !block.isOfPeer { self.distrustBlooms() }
             self.books[index].dispute(block.number, answer)
             return false
         }

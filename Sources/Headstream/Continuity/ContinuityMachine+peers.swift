@@ -82,7 +82,8 @@ extension ContinuityMachine {
         }
         guard mayAdd, let tip = self.window.tip else { return }
         guard let block = self.window[number], self.window.contains(number, hash) else {
-            if number &+ 64 >= tip.number { self.books[index].waitingOfPeers.add(log) }
+            let isNear = number <= tip.number &+ 64 && number &+ 64 >= tip.number
+            if isNear { self.books[index].waitingOfPeers.add(log) }
             return
         }
         guard let entry = self.books[index].entries[number], entry.state == .open, !entry.isDisputed,
@@ -91,6 +92,13 @@ extension ContinuityMachine {
                 || self.verifying.check.admits([log], in: block.header, areAll: false)
         else { return }
         _ = self.books[index].pushed(log, in: block)
+    }
+
+    mutating func forgetFilterOfPeers(_ filter: FilterID) {
+        for index in self.peers.indices {
+            self.peers[index].coversFrom[filter] = nil
+            self.peers[index].logged[filter] = nil
+        }
     }
 
     mutating func peerLost(_ id: PeerID) {
@@ -178,11 +186,16 @@ extension ContinuityMachine {
         }
     }
 
-    /// The authority has shown a block of the window, and so all below it.
+    /// The authority has shown a block of the window, and so all below it. Of those that it has not pushed itself, another's
+    /// header is known alone, bloom and all: they are asked for.
     mutating func settle(to number: UInt64) {
-        guard self.ahead > 0, let tip = self.window.tip, number <= tip.number else { return }
-        self.ahead = min(self.ahead, tip.number - number)
-        // What it has is to be told, and asked for, as if it had come now.
+        guard self.ahead > 0, let tip = self.window.tip, number <= tip.number, number > tip.number - self.ahead else {
+            return
+        }
+        for number in (tip.number - self.ahead + 1)...number where self.window[number]?.isOfPeer == true {
+            for index in self.books.indices { self.books[index].suspect(number) }
+        }
+        self.ahead = tip.number - number
         self.move += 1
     }
 

@@ -107,13 +107,14 @@ extension ContinuityMachine {
     mutating func extend(_ block: ChainBlock, isSettled: Bool = true) {
         let lowest = self.window.base?.number
         guard self.window.append(block) else { return }
-        self.ahead = isSettled ? 0 : self.ahead + 1
+        if self.ahead > 0 || !isSettled { self.ahead += 1 }
+        if isSettled { self.settle(to: block.number) }
         self.move += 1
         var contradicted = false
         for index in self.books.indices {
             if self.books[index].blockAdded(block, bloomsAreTrusted: self.bloomsAreTrusted) { contradicted = true }
         }
-        if contradicted { self.distrustBlooms() }
+        if contradicted, !block.isOfPeer { self.distrustBlooms() }
         if let lowest, let base = self.window.base, base.number > lowest {
             for index in self.books.indices {
                 for number in lowest..<base.number { self.books[index].entries[number] = nil }

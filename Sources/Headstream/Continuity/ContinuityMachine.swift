@@ -189,7 +189,9 @@ package struct ContinuityMachine: Sendable {
         case .stalled: self.wantsLatest = true
         case .filterAdded(let id, let options):
             if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options)) }
-        case .filterRemoved(let id): self.books.removeAll { $0.id == id }
+        case .filterRemoved(let id):
+            self.books.removeAll { $0.id == id }
+            self.forgetFilterOfPeers(id)
         case .joined(let id, let options):
             if !self.consumers.contains(where: { $0.id == id }) {
                 self.consumers.append(ContinuityConsumer(id, options))

@@ -149,6 +149,12 @@ struct LogBook: Sendable {
         self.noteDispute(block.number)
     }
 
+    /// A block of which only another endpoint's header is known: it is asked for, whoever has passed it.
+    mutating func suspect(_ number: UInt64) {
+        if self.entries[number] == nil { self.entries[number] = Entry() }
+        if self.entries[number]?.state == .open { self.noteDispute(number) }
+    }
+
     /// The blocks of these numbers have left the window.
     mutating func blocksRemoved(_ numbers: ClosedRange<UInt64>) {
         for number in numbers {
