@@ -141,7 +141,8 @@ final class ContinuityEngine: @unchecked Sendable {
         self.filters[id] = PushedFilter(options: options, consumers: 1)
         self.handle(.filterAdded(id, options))
         if case .pushed = wish.delivery, let session = self.session {
-            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
+            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder(sharing: session.shapes.share)) {
+                [weak self] logs in
                 for log in logs { self?.handle(.log(id, log)) }
             } lost: { [weak self] in
                 self?.handle(.stalled)
@@ -165,7 +166,8 @@ final class ContinuityEngine: @unchecked Sendable {
 
     private func subscribeHeads() {
         guard self.heads == nil, let session = self.session else { return }
-        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
+            [weak self] heads in
             for head in heads { self?.handle(.head(head)) }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in

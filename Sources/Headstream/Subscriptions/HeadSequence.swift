@@ -17,7 +17,14 @@ public struct HeadSequence: AsyncSequence, Sendable {
     let options: BufferOptions
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: StreamCore(self.session, self.request, self.options, BlockHeader.Decoder()))
+        Iterator(
+            core: StreamCore(
+                self.session,
+                self.request,
+                self.options,
+                BlockHeader.Decoder(sharing: self.session.shapes.share)
+            )
+        )
     }
 
     /// The same stream with what happens between the items: losses, and items that could not be read.

@@ -17,7 +17,9 @@ public struct LogSequence: AsyncSequence, Sendable {
     let options: BufferOptions
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: StreamCore(self.session, self.request, self.options, Log.Decoder()))
+        Iterator(
+            core: StreamCore(self.session, self.request, self.options, Log.Decoder(sharing: self.session.shapes.share))
+        )
     }
 
     /// The same stream with what happens between the items: losses, and items that could not be read.
