@@ -87,7 +87,6 @@ extension ContinuityEngine {
     /// The node's newest block does not stand up to verification, again and again: where there are other endpoints, one of
     /// them may be honest.
     func leaveLiar() {
-        self.machine.wrongInARow = 0
         guard let session = self.session, session.assumeIsolated({ !$0.failover.others.isEmpty }) else { return }
         self.report("newest block is wrong: connecting to the next endpoint")
         session.assumeIsolated { $0.renew(to: $0.failover.another(), isStep: true) }

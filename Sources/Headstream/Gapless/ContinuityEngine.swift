@@ -13,7 +13,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Nil when the last handle was let go of while a callback was on its way.
     private(set) weak var session: Session?
     let loop: any Loop
-    var machine: ContinuityMachine
+    private(set) var machine: ContinuityMachine
     /// The one subscription of heads, and one for each filter with consumers.
     private var heads: PushedStream<BlockHeader.Decoder>?
     private var filters: [FilterID: PushedFilter] = [:]
@@ -262,6 +262,11 @@ final class ContinuityEngine: @unchecked Sendable {
 
     // MARK: The machine
 
+    /// Somebody wants more to be caught up with.
+    func raise(_ limits: ContinuityMachine.Limits) {
+        self.machine.raise(limits)
+    }
+
     func handle(_ fact: ContinuityMachine.Fact) {
         guard self.ending == nil else { return }
         for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
@@ -277,7 +282,10 @@ final class ContinuityEngine: @unchecked Sendable {
                 self.tellDivergence(peer, block)
             }
         }
-        if self.machine.wrongInARow >= Self.mostWrong { self.leaveLiar() }
+        if self.machine.wrongInARow >= Self.mostWrong {
+            self.machine.wrongInARow = 0
+            self.leaveLiar()
+        }
         self.scheduleDeadline()
         if self.machine.isAtRest, let newest = self.machine.settled { self.watchdog.level(newest) }
     }

@@ -8,7 +8,7 @@ extension Session {
     func engine(limit: Continuity.Limit) -> ContinuityEngine {
         let limits = ContinuityMachine.Limits(blocks: limit.blocks, requests: limit.requests)
         if let engine = self.continuityEngine {
-            engine.machine.raise(limits)
+            engine.raise(limits)
             return engine
         }
         let engine = ContinuityEngine(self, limits: limits)

@@ -18,6 +18,15 @@ struct PeerTests {
         for block in run.chain.canonical.suffix(blocks.count) { run.handle(.peerHead(Self.peer, block.header)) }
     }
 
+    /// Blocks with logs of others, so that their blooms exclude the filter: one of zeros beside transactions says nothing.
+    private static func mineOthers(_ run: inout ContinuityRun, _ count: Int) {
+        for _ in 0..<count {
+            run.now += 1_000_000_000
+            run.chain.mine([Self.other])
+            run.settle()
+        }
+    }
+
     /// The peer announces a block on the newest one that nobody else knows.
     private static func lie(_ run: inout ContinuityRun) -> SimulatedBlock {
         var fork = run.chain
@@ -102,7 +111,7 @@ struct PeerTests {
             let filter = run.addFilter(Self.filter)
             let consumer = run.join(filter)
             run.start()
-            run.mine(3)
+            Self.mineOthers(&run, 3)
             run.inSilence { $0.mine([Self.event]) }
             let block = run.chain.head
             var header = block.header
@@ -111,7 +120,7 @@ struct PeerTests {
             run.handle(.peerHead(Self.peer, header))
             #expect(run.numbers(consumer).last == block.number)
             if isPushed { run.handle(.head(block.header)) }
-            run.mine(3)
+            Self.mineOthers(&run, 3)
             #expect(run.logs(consumer) == block.logs, "\(isPushed)")
             #expect(run.machine.bloomsAreTrusted)
             #expect(run.problems.isEmpty)
@@ -124,7 +133,7 @@ struct PeerTests {
         let filter = run.addFilter(Self.filter)
         let consumer = run.join(filter)
         run.start()
-        run.mine(2)
+        Self.mineOthers(&run, 2)
         Self.mineForPeer(&run, [[Self.event, Self.event, Self.event]])
         let block = run.chain.head
         var removed = block.logs[1]
@@ -142,7 +151,7 @@ struct PeerTests {
         run.handle(.head(block.header))
         for log in block.logs { run.handle(.log(filter, log)) }
         #expect(run.logs(consumer) == block.logs && run.fold(consumer).rollbacks == 1)
-        run.mine(3)
+        Self.mineOthers(&run, 3)
         // Long told, and contradicted by nothing of the authority's.
         var invented = block.logs[2]
         invented.logIndex = 9
