@@ -18,5 +18,5 @@ done
 [ -n "$endpoints" ] || { echo "soak: FAILED: the nodes do not come up" >&2; exit 1; }
 sed 's/^/nodes: /' <&3 &
 # shellcheck disable=SC2086
-timeout $((seconds + 120)) "$program" soak "$seconds" "$policy" $endpoints || { echo "soak: FAILED" >&2; exit 1; }
+timeout $((seconds + 600)) "$program" soak "$seconds" "$policy" $endpoints || { echo "soak: FAILED" >&2; exit 1; }
 echo "soak: passed"
