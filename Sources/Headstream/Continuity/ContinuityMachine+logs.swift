@@ -117,7 +117,7 @@ extension ContinuityMachine {
     private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64) -> Bool {
         guard block.number <= tip, let entry = book.entries[block.number], entry.state == .open else { return false }
         if entry.doubt != nil, entry.doubtedAt >= self.move { return false }
-        let depth = tip - block.number
+        let depth = self.isOver ? 2 : tip - block.number
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
         if let doubt = entry.doubt, doubt.isEmpty, entry.logs.isEmpty, depth < 2 { return false }
         if book.holds || entry.isDisputed || !book.isCovered(block) { return true }
@@ -237,7 +237,7 @@ extension ContinuityMachine {
                 continue
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
-            let depth = pending.tip >= ref.number ? pending.tip - ref.number : 0
+            let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
             }
@@ -401,7 +401,7 @@ extension ContinuityMachine {
                 self.books[index].dispute(block.number, answer)
                 return false
             }
-            let depth = witness.number >= block.number ? witness.number - block.number : 0
+            let depth = self.isOver ? 2 : witness.number >= block.number ? witness.number - block.number : 0
             if let change = self.books[index].settle(block, answer, depth: depth, move: self.move) {
                 self.changed(index, change)
             }

@@ -37,6 +37,8 @@ final class ContinuityEngine: @unchecked Sendable {
     /// The other endpoints while they push too, `ContinuityEngine+racing.swift`, and until when none of them takes over.
     var racers: [Racer] = []
     var takeoverNotBefore: UInt64 = 0
+    /// What stands in for `latest` where the node does not tell it, `ContinuityEngine+latest.swift`.
+    var withoutLatest = WithoutLatest()
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -97,6 +99,8 @@ final class ContinuityEngine: @unchecked Sendable {
         if self.consumers.isEmpty {
             self.dismiss(self.heads?.local)
             self.heads = nil
+            self.withoutLatest = WithoutLatest()
+            self.handle(.idle)
             self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
@@ -168,7 +172,10 @@ final class ContinuityEngine: @unchecked Sendable {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
             [weak self] heads in
-            for head in heads { self?.handle(.head(head)) }
+            for head in heads {
+                self?.handle(.head(head))
+                self?.noteForLatest(head)
+            }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
@@ -210,6 +217,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// The next connection stands; its subscriptions are being made.
     func connected() {
         self.tellAll(.reconnected)
+        self.withoutLatest = WithoutLatest()
         self.handle(.connected)
         self.unanswered = 0
         // From here on, and not from the acknowledgement, which may never come from this node.
@@ -220,6 +228,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
     func renewed() {
         self.unanswered = 0
+        self.renewedForLatest()
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
         self.updateRacers()
@@ -252,12 +261,31 @@ final class ContinuityEngine: @unchecked Sendable {
     func end(_ error: Web3Error?) {
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        let ending = error.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
+        // In a replay the end of a connection is the recording's.
+        let failure = self.session?.configuration.endOfConnectionEndsStreams == true ? nil : error
+        let ending = failure.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()
         self.updateRacers()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
+    }
+
+    /// The recording that is replayed is over. What was pushed at its end may still have to be made sense of: streams end
+    /// when everything is told that can be, gaps too.
+    func recordingEnded() {
+        // Behind what came with the last read, which is published at that read's end and taken at its turn's.
+        self.loop.execute { [weak self] in self?.loop.atTurnEnd { self?.handle(.over) } }
+    }
+
+    /// Whether nothing will be told any more, unless more comes.
+    private var isSettled: Bool {
+        if self.withoutLatest.isWaiting { return true }
+        return self.machine.isAtRest && !self.machine.wantsLatest && self.machine.inFlight.isEmpty
+            && self.machine.quietUntil <= self.machine.now && self.machine.backfill.retryAt == nil
+            && self.machine.books.allSatisfy { $0.retryAt == nil }
+            && self.machine.consumers.allSatisfy { !$0.isPaused }
+            && self.consumers.values.allSatisfy { !$0.feed.isFull }
     }
 
     // MARK: The machine
@@ -288,6 +316,12 @@ final class ContinuityEngine: @unchecked Sendable {
         }
         self.scheduleDeadline()
         if self.machine.isAtRest, let newest = self.machine.settled { self.watchdog.level(newest) }
+        self.settle()
+    }
+
+    /// Ends the streams of a replay that is over, when nothing is left to be told.
+    func settle() {
+        if self.machine.isOver, self.isSettled { self.end(nil) }
     }
 
     /// The subscriptions that everything stands on, to be made anew.
@@ -328,7 +362,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Makes a request: one call, or a batch, so that one backend answers it.
     private func ask(_ request: ChainRequest) {
         let collector = AnswerCollector(request) { [weak self] answers in
-            self?.handle(.answered(request.token, answers))
+            self?.answered(request, answers)
         }
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }

@@ -1,7 +1,7 @@
 public import EthereumTypes
 import HeadstreamRPC
 
-/// Logs of new blocks, as `web3.eth.logs(_:)` gives them.
+/// Logs of new blocks as the node pushes them: `web3.eth.logs(_:continuity: .live)`.
 ///
 /// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
 /// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
