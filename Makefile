@@ -71,9 +71,9 @@ fuzz: deps ## each fuzz target for SECONDS (60); FUZZ="FuzzJSON FuzzFrames" for 
 torture: deps ## 100,000 seeds of the continuity property test; SEEDS=1000000 FIRST=500000 for others
 	@Tests/Scripts/torture.sh $(or $(SEEDS),100000) $(or $(FIRST),1)
 
-soak: deps ## gapless streams on real sockets with a disconnect every second, for SECONDS (600)
+soak: deps ## gapless streams on real sockets with a disconnect every second, for SECONDS (600), POLICY (ordered) or race
 	@$(SWIFT) build -c release --product HeadstreamConformance
-	@Tests/Scripts/soak.sh "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance" $(or $(SECONDS),600) $(SEED)
+	@Tests/Scripts/soak.sh "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance" $(or $(SECONDS),600) $(or $(POLICY),ordered) $(SEED)
 
 live: deps ## try the command, the recorder and gapless streams against a real node, where one is at hand
 	@Tests/Scripts/live.sh

@@ -1,6 +1,8 @@
 /// What happens when a deadline is reached.
 enum DeadlineAction {
     case callback(() -> Void)
+    /// With what runs in its place where the loop is shut down before.
+    case awaited(() -> Void, ifShutDown: () -> Void)
     case sleeper(Sleeper)
 }
 

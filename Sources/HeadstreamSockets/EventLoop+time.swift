@@ -3,6 +3,17 @@ extension EventLoop {
         self.schedule(at: instant, .callback(body))
     }
 
+    package func schedule(
+        at instant: LoopInstant,
+        _ body: @escaping () -> Void,
+        ifShutDown ended: @escaping () -> Void
+    ) -> DeadlineID {
+        guard self.isStopping else { return self.schedule(at: instant, .awaited(body, ifShutDown: ended)) }
+        // Not inside this call, as no deadline is.
+        self.atTurnEnd(ended)
+        return DeadlineID(rawValue: .max)
+    }
+
     func schedule(at instant: LoopInstant, _ action: DeadlineAction) -> DeadlineID {
         assert(self.isCurrent)
         // After the end no deadline is reached; an identity that fits none is harmless to cancel.

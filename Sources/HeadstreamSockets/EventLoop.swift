@@ -245,7 +245,11 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
         self.isStopping = true
         for object in self.slots.objects { object.loopShutsDown() }
         for action in self.deadlines.removeAll() {
-            if case .sleeper(let sleeper) = action { sleeper.finish(.cancelled) }
+            switch action {
+            case .sleeper(let sleeper): sleeper.finish(.cancelled)
+            case .awaited(_, let ended): ended()
+            case .callback: break
+            }
         }
         self.pausedListeners = []
         self.toRead = []
@@ -401,7 +405,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             guard let action = self.deadlines.claim(id) else { continue }
             self.counters.deadlines += 1
             switch action {
-            case .callback(let body): body()
+            case .callback(let body), .awaited(let body, _): body()
             case .sleeper(let sleeper): sleeper.finish(.slept)
             }
         }

@@ -70,6 +70,14 @@ package protocol Loop: SerialExecutor {
     /// Runs `body` once, when the clock has reached `instant`. On the loop.
     func schedule(at instant: LoopInstant, _ body: @escaping () -> Void) -> DeadlineID
 
+    /// The same for somebody whom others wait for: where the loop is shut down before that, `ended` runs instead. On the
+    /// loop.
+    func schedule(
+        at instant: LoopInstant,
+        _ body: @escaping () -> Void,
+        ifShutDown ended: @escaping () -> Void
+    ) -> DeadlineID
+
     /// Forgets a scheduled callback; one that has run or was cancelled is ignored. On the loop.
     func cancel(_ deadline: DeadlineID)
 

@@ -22,6 +22,8 @@ public struct Configuration: Sendable {
     /// come twice, and not in their order; one that the new connection refuses, or that is not made on it yet when the old
     /// one is cut, is told `.disconnected`. With ``ReconnectPolicy/never`` nothing is replaced.
     public var maxConnectionAge: Duration?
+    /// What a client of several endpoints makes of them. Default ``EndpointPolicy/ordered``.
+    public var endpointPolicy = EndpointPolicy.ordered
     /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
     public var proxy = ProxyConfiguration.environment
 

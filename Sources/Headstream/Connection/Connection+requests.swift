@@ -273,6 +273,12 @@ extension Connection {
         self.perform()
     }
 
+    /// The connection that had taken this one's place is lost: it goes on.
+    func stay() {
+        self.isDraining = false
+        self.drainsWhenReading = false
+    }
+
     /// A request that costs a node next to nothing, for the sake of its being answered.
     static func question(_ id: RequestID) -> [UInt8] {
         RequestMessage.encode(id: id, method: "net_version") { _ in }

@@ -108,6 +108,10 @@ actor Connection {
         self.inbound.processor.hold()
     }
 
+    var isOpen: Bool {
+        if case .open = self.phase { true } else { false }
+    }
+
     /// Runs `body` on the loop soon, from any thread.
     nonisolated func enqueue(_ body: @escaping @Sendable (isolated Connection) -> Void) {
         self.loop.execute { self.assumeIsolated { body($0) } }

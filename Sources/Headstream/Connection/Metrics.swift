@@ -30,6 +30,8 @@ public struct Metrics: Hashable, Sendable {
     public var reconnects: UInt64 = 0
     /// How often another connection took the place of one that stood: ``Configuration/maxConnectionAge``.
     public var renewals: UInt64 = 0
+    /// How often an endpoint was found on another branch than the one with authority: ``EndpointPolicy/firstArrival``.
+    public var divergences: UInt64 = 0
 
     // MARK: Gauges
 

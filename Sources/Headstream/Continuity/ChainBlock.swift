@@ -12,14 +12,20 @@ package final class ChainBlock: Sendable {
     /// was asked for. Compared with the place of a filter's acknowledgement, it tells whether the node pushes the block's
     /// logs on this connection.
     package let pushOrder: UInt64
+    /// The endpoint beside the authority that pushed it first, where one did.
+    package let origin: PeerID?
 
-    package init(_ header: BlockHeader, pushOrder: UInt64 = 0) {
+    package init(_ header: BlockHeader, pushOrder: UInt64 = 0, origin: PeerID? = nil) {
         self.header = header
         self.number = header.number
         self.hash = header.hash
         self.parentHash = header.parentHash
         self.pushOrder = pushOrder
+        self.origin = origin
     }
+
+    /// Whether another endpoint's header is all that is known of it.
+    var isOfPeer: Bool { self.origin != nil && self.pushOrder == 0 }
 
     /// The block of an answer: nil for `null`, for a failure, and for a header that cannot be one of a chain's. Numbers that
     /// no chain reaches are refused, so that counting from them cannot overflow.

@@ -11,10 +11,15 @@ package struct ChainWindow: Sendable {
     /// Second names of blocks, by number: what the chain answers with where that is not what it pushed.
     private var aliases: [UInt64: Hash32] = [:]
     /// The most blocks that are remembered.
-    package let capacity: Int
+    package private(set) var capacity: Int
 
     package init(capacity: Int) {
         self.capacity = max(capacity, 2)
+    }
+
+    /// More blocks are to be remembered from now on, never fewer.
+    package mutating func raiseCapacity(to capacity: Int) {
+        self.capacity = max(self.capacity, capacity)
     }
 
     package var isEmpty: Bool { self.blocks.count == self.dropped }
@@ -57,6 +62,12 @@ package struct ChainWindow: Sendable {
         self.blocks.append(block)
         if self.count > self.capacity { self.forgetLowest() }
         return true
+    }
+
+    /// The same block as another endpoint tells it.
+    package mutating func replace(with block: ChainBlock) {
+        guard let known = self[block.number], known.hash == block.hash, let base = self.base else { return }
+        self.blocks[self.dropped + Int(block.number - base.number)] = block
     }
 
     /// The parent of the base. - Returns: false where it is not, or the window is full.

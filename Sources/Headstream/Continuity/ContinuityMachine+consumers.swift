@@ -191,7 +191,8 @@ extension ContinuityMachine {
                     self.consumers[index].current = block.ref
                 }
             }
-            guard self.books[book].mayLeave(block, tip: tip) else { return false }
+            let isPassed = block.origin != nil && self.isPassed(block, filter)
+            guard self.books[book].mayLeave(block, tip: tip - self.ahead, isPassed: isPassed) else { return false }
         } else {
             self.tell(index, .head(block.header))
         }

@@ -23,7 +23,7 @@ extension ContinuityMachine {
         guard let tip = self.window.tip else { return nil }
         switch finality {
         case .latest: return tip.number
-        case .confirmations(let count): return tip.number >= count ? tip.number - count : nil
+        case .confirmations(let count): return self.settled.flatMap { $0 >= count ? $0 - count : nil }
         case .safe: return self.finality.safe.map { min($0.number, tip.number) }
         case .finalized: return self.finality.known.map { min($0.number, tip.number) }
         }

@@ -31,7 +31,7 @@ extension ContinuityMachine {
         }
         guard self.admits([log], of: block, for: self.books[index]) else { return }
         // No entry: the bloom had excluded the filter.
-        if self.bloomsAreTrusted, self.books[index].entries[number] == nil { self.distrustBlooms() }
+        if self.bloomsAreTrusted, self.books[index].entries[number] == nil, !block.isOfPeer { self.distrustBlooms() }
         if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
     }
 
@@ -98,7 +98,8 @@ extension ContinuityMachine {
     // MARK: - Asking
 
     mutating func requestForBooks() {
-        guard self.isLevel, let tip = self.window.tip else { return }
+        // Of what other endpoints alone have shown, the node that is asked need not know yet.
+        guard self.isLevel, let tip = self.settled else { return }
         for index in self.books.indices where self.books[index].pending == nil {
             if let retryAt = self.books[index].retryAt {
                 guard retryAt <= self.now else { continue }
@@ -106,15 +107,15 @@ extension ContinuityMachine {
             }
             let id = self.books[index].id
             guard let next = self.lowestNext(of: id, includingPaused: false) else { continue }
-            if next > tip.number { self.books[index].spent = 0 }
-            if self.requestBlocks(index, from: next, tip.number) { continue }
-            self.requestAudit(index, tip.number)
+            if next > tip { self.books[index].spent = 0 }
+            if self.requestBlocks(index, from: next, tip) { continue }
+            self.requestAudit(index, tip)
         }
     }
 
     /// Whether an answer for a block is needed, now.
     private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64) -> Bool {
-        guard let entry = book.entries[block.number], entry.state == .open else { return false }
+        guard block.number <= tip, let entry = book.entries[block.number], entry.state == .open else { return false }
         if entry.doubt != nil, entry.doubtedAt >= self.move { return false }
         let depth = self.isOver ? 2 : tip - block.number
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
@@ -172,8 +173,8 @@ extension ContinuityMachine {
     }
 
     private mutating func requestRange(_ index: Int, _ range: ClosedRange<UInt64>, isAudit: Bool) {
-        guard let tip = self.window.tip else { return }
-        let above = min(range.upperBound &+ 2, tip.number)
+        guard let tip = self.settled else { return }
+        let above = min(range.upperBound &+ 2, tip)
         guard let hash = self.window.answeredHash(above) else { return }
         var filter = self.books[index].filter
         filter.blocks = .range(from: .number(range.lowerBound), to: .number(range.upperBound))
@@ -185,7 +186,7 @@ extension ContinuityMachine {
             token: token,
             purpose: .range(range, witness: BlockRef(number: above, hash: hash), isAudit: isAudit),
             askedAt: self.move,
-            tip: tip.number
+            tip: tip
         )
     }
 
@@ -380,7 +381,7 @@ extension ContinuityMachine {
     ) -> Bool {
         guard let entry = self.books[index].entries[block.number] else {
             if answer.isEmpty { return true }
-            self.distrustBlooms()
+            if !block.isOfPeer { self.distrustBlooms() }
             self.books[index].dispute(block.number, answer)
             return false
         }

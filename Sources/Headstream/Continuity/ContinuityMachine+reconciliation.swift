@@ -58,7 +58,21 @@ extension ContinuityMachine {
             self.suspect = nil
             if !self.isUnconfirmed { self.checkAt = nil }
         } else if self.window.contains(block.number, block.hash) {
-            if block.number != tip.number { self.suspectRewind(to: block.ref) }
+            let settled = tip.number &- self.ahead
+            if block.number > settled {
+                self.confirm(block)
+                self.suspect = nil
+                if !self.isUnconfirmed { self.checkAt = nil }
+            } else if block.number != settled {
+                self.suspectRewind(to: block.ref)
+            }
+        } else if self.ahead > 0, block.number == tip.number &- self.ahead &+ 1,
+            self.window.links(block.number, parent: block.parentHash)
+        {
+            // A child of the authority's newest block, and not the one that another endpoint put there.
+            self.truncate(above: block.number &- 1)
+            self.extend(block)
+            self.suspect = nil
         } else {
             self.remember(block)
             self.hint = block
@@ -88,15 +102,19 @@ extension ContinuityMachine {
     }
 
     /// A child of the tip becomes the tip.
-    private mutating func extend(_ block: ChainBlock) {
+    ///
+    /// - Parameter isSettled: whether the authority says so, and with it that all below is its own.
+    mutating func extend(_ block: ChainBlock, isSettled: Bool = true) {
         let lowest = self.window.base?.number
         guard self.window.append(block) else { return }
+        if self.ahead > 0 || !isSettled { self.ahead += 1 }
+        if isSettled { self.settle(to: block.number) }
         self.move += 1
         var contradicted = false
         for index in self.books.indices {
             if self.books[index].blockAdded(block, bloomsAreTrusted: self.bloomsAreTrusted) { contradicted = true }
         }
-        if contradicted { self.distrustBlooms() }
+        if contradicted, !block.isOfPeer { self.distrustBlooms() }
         if let lowest, let base = self.window.base, base.number > lowest {
             for index in self.books.indices {
                 for number in lowest..<base.number { self.books[index].entries[number] = nil }
@@ -108,7 +126,10 @@ extension ContinuityMachine {
     private mutating func truncate(above number: UInt64) {
         guard let tip = self.window.tip, let base = self.window.base, tip.number > number else { return }
         let removed = max(number &+ 1, base.number)...tip.number
+        let settled = tip.number - self.ahead
+        self.withdrawPeers(above: max(number, settled))
         self.window.truncate(above: number)
+        self.ahead = number > settled ? number - settled : 0
         self.move += 1
         for index in self.books.indices { self.books[index].blocksRemoved(removed) }
         for index in self.consumers.indices { self.consumers[index].invalidate(above: number) }
@@ -246,6 +267,7 @@ extension ContinuityMachine {
             self.round = nil
             return
         }
+        let settled = tip.number - self.ahead
         let isKnown = self.window.contains(latest.number, latest.hash)
         if let hint = round.hint, !self.window.contains(hint.number, hint.hash), hint.number > latest.number {
             // A backend that lags answered: the head pushed is newer.
@@ -260,12 +282,13 @@ extension ContinuityMachine {
                 // A late head of a branch that was left, or the answer of a backend that lags: asked again later.
                 self.isUnconfirmed = true
                 self.check()
-            } else if latest.number == tip.number {
+            } else if latest.number >= settled {
                 self.suspect = nil
                 self.isUnconfirmed = false
                 self.checkAt = nil
             }
-            if latest.number == tip.number {
+            if latest.number >= settled {
+                self.settle(to: latest.number)
                 self.suspect = nil
             } else if self.isRewind(latest) {
                 self.truncate(above: latest.number)
@@ -341,6 +364,7 @@ extension ContinuityMachine {
             fork = round.branch[known].number
             round.branch.removeSubrange(known...)
             if round.branch.isEmpty {
+                self.settle(to: fork)
                 self.round = nil
                 return
             }
@@ -386,6 +410,7 @@ extension ContinuityMachine {
         }
         self.finalityTruncated(above: number > 0 ? number - 1 : 0)
         self.window.removeAll()
+        self.ahead = 0
         self.move += 1
         for index in self.books.indices { self.books[index].windowReset() }
     }
@@ -441,6 +466,7 @@ extension ContinuityMachine {
             }
             if !self.window.isEmpty, !self.window.links(latest.number, parent: latest.parentHash) {
                 self.window.removeAll()
+                self.ahead = 0
                 for index in self.books.indices { self.books[index].windowReset() }
             }
         }

@@ -39,6 +39,15 @@ extension ContinuityMachine {
         }
     }
 
+    /// - Parameter isOfLatest: whether the first answer is the newest block.
+    mutating func admitted(_ answers: [ChainAnswer], isOfLatest: Bool) -> [ChainAnswer] {
+        let admitted = answers.map { self.admitted($0) }
+        if isOfLatest, case .header(_?)? = answers.first {
+            if case .header? = admitted.first { self.wrongInARow = 0 } else { self.wrongInARow += 1 }
+        }
+        return admitted
+    }
+
     /// An answer with what cannot be used taken out: a header that is wrong is as good as none.
     mutating func admitted(_ answer: ChainAnswer) -> ChainAnswer {
         guard self.verifying.isOn, case .header(let header?) = answer, !self.admits(header) else { return answer }

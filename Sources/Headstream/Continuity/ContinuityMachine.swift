@@ -18,6 +18,13 @@ package struct ContinuityMachine: Sendable {
         indirect case head(BlockHeader)
         /// A log was pushed, `removed` ones included, on the filter's subscription.
         case log(FilterID, Log)
+        /// Another endpoint than the authority has acknowledged the subscription of a filter.
+        case peerAcknowledged(PeerID, FilterID)
+        /// Another endpoint pushed a head, or a log.
+        indirect case peerHead(PeerID, BlockHeader)
+        case peerLog(PeerID, FilterID, Log)
+        /// The connection to another endpoint is gone.
+        case peerLost(PeerID)
         /// A request was answered, call by call.
         case answered(UInt64, [ChainAnswer])
         /// A request failed as a whole, or timed out.
@@ -44,6 +51,8 @@ package struct ContinuityMachine: Sendable {
     package enum Action: Sendable {
         case request(ChainRequest)
         case tell(ConsumerID, ContinuityEvent)
+        /// Another endpoint stands on this block, and the authority on another one.
+        case diverged(PeerID, BlockRef)
     }
 
     package struct Limits: Sendable {
@@ -65,7 +74,7 @@ package struct ContinuityMachine: Sendable {
         case finality
     }
 
-    let limits: Limits
+    private(set) var limits: Limits
     var window: ChainWindow
     var books: [LogBook] = []
     var consumers: [ContinuityConsumer] = []
@@ -112,13 +121,30 @@ package struct ContinuityMachine: Sendable {
     /// Whether the tip was reached by something other than heads that follow each other or `latest`.
     var isUnconfirmed = false
 
+    /// How many of the newest blocks other endpoints alone have shown.
+    var ahead: UInt64 = 0
+    var peers: [Peer] = []
+    /// The authority's newest block when a divergence was told last.
+    var divergenceToldAt: UInt64?
+
     var backfill = Backfill()
     var finality = FinalityWatch()
     var verifying = Verifying()
+    /// How often in a row the node's newest block did not stand up to verification.
+    package var wrongInARow = 0
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
-        self.window = ChainWindow(capacity: Int(clamping: min(limits.blocks, 1 << 20)) + 64)
+        self.window = ChainWindow(capacity: Self.capacity(limits))
+    }
+
+    private static func capacity(_ limits: Limits) -> Int { Int(clamping: min(limits.blocks, 1 << 20)) + 64 }
+
+    /// Somebody wants more to be caught up with: the largest limits count for all.
+    package mutating func raise(_ limits: Limits) {
+        self.limits.blocks = max(self.limits.blocks, limits.blocks)
+        self.limits.requests = max(self.limits.requests, limits.requests)
+        self.window.raiseCapacity(to: Self.capacity(self.limits))
     }
 
     /// When `deadlineReached` is to come, in the nanoseconds of `handle`'s clock.
@@ -158,6 +184,10 @@ package struct ContinuityMachine: Sendable {
                 self.wantsLatest = true
             }
         case .log(let id, let log): self.logReceived(id, log)
+        case .peerAcknowledged(let id, let filter): self.peerAcknowledged(id, filter)
+        case .peerHead(let id, let header): self.peerHeadReceived(id, header)
+        case .peerLog(let id, let filter, let log): self.peerLogReceived(id, filter, log)
+        case .peerLost(let id): self.peerLost(id)
         case .answered(let token, let answers): self.answered(token, answers)
         case .failed(let token, let failure): self.answered(token, [.failure(failure)])
         case .deadlineReached: break
@@ -176,7 +206,9 @@ package struct ContinuityMachine: Sendable {
             self.move += 1
         case .filterAdded(let id, let options):
             if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options)) }
-        case .filterRemoved(let id): self.books.removeAll { $0.id == id }
+        case .filterRemoved(let id):
+            self.books.removeAll { $0.id == id }
+            self.forgetFilterOfPeers(id)
         case .joined(let id, let options):
             if !self.consumers.contains(where: { $0.id == id }) {
                 self.consumers.append(ContinuityConsumer(id, options))
@@ -188,6 +220,7 @@ package struct ContinuityMachine: Sendable {
         case .paused(let id): self.withConsumer(id) { $0.isPaused = true }
         case .resumed(let id): self.withConsumer(id) { $0.isPaused = false }
         }
+        if !self.peers.isEmpty { self.followPeers() }
         self.checkDeadlines()
         self.startConsumers()
         self.advanceConsumers()
@@ -251,7 +284,7 @@ package struct ContinuityMachine: Sendable {
 
     private mutating func answered(_ token: UInt64, _ answers: [ChainAnswer]) {
         guard let owner = self.inFlight.removeValue(forKey: token) else { return }
-        let answers = self.verifying.isOn ? answers.map { self.admitted($0) } : answers
+        let answers = self.verifying.isOn ? self.admitted(answers, isOfLatest: self.asksLatest(owner)) : answers
         for case .failure(.rateLimited(let after)) in answers {
             self.quietUntil = max(self.quietUntil, self.now &+ min(after ?? 1_000_000_000, 60_000_000_000))
         }
@@ -261,6 +294,11 @@ package struct ContinuityMachine: Sendable {
         case .backfill: self.backfillAnswered(answers)
         case .finality: self.finalityAnswered(answers)
         }
+    }
+
+    private func asksLatest(_ owner: RequestOwner) -> Bool {
+        guard case .round = owner, case .askingLatest? = self.round?.phase else { return false }
+        return true
     }
 
     private mutating func makeRequests() {

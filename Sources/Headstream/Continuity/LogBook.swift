@@ -56,6 +56,8 @@ struct LogBook: Sendable {
     var coveredFrom = UInt64.max
     /// Logs of blocks that are not in the window.
     var waiting = WaitingLogs()
+    /// The same, pushed by endpoints beside the authority.
+    var waitingOfPeers = WaitingLogs()
     var pending: Pending?
     var retryAt: UInt64?
     var failures = 0
@@ -101,10 +103,16 @@ struct LogBook: Sendable {
     }
 
     /// Whether everything of an open block has been told that will be, as far as can be known before its audit.
-    func mayLeave(_ block: ChainBlock, tip: UInt64) -> Bool {
+    ///
+    /// - Parameters:
+    ///   - tip: the authority's newest block.
+    ///   - isPassed: whether the endpoint that brought the block has pushed what comes behind its logs.
+    func mayLeave(_ block: ChainBlock, tip: UInt64, isPassed: Bool) -> Bool {
         guard let entry = self.entries[block.number] else { return true }
         if entry.state != .open { return true }
-        guard !self.holds, !entry.isDisputed, !entry.logs.isEmpty, self.isCovered(block) else { return false }
+        guard !self.holds, !entry.isDisputed, !entry.logs.isEmpty else { return false }
+        if isPassed { return true }
+        guard self.isCovered(block) else { return false }
         // A block's logs may come after the next head. They come before those of later blocks, on one subscription.
         return tip >= block.number &+ 2 || self.highestPushed > block.number
     }
@@ -123,8 +131,28 @@ struct LogBook: Sendable {
         guard !logs.isEmpty || mayMatch else { return false }
         var entry = Entry()
         for log in logs { entry.insert(log) }
+        // What the bloom excludes is no contradiction where another endpoint says it.
+        if mayMatch { for log in self.waitingOfPeers.take(block.number, block.hash) { entry.insert(log) } }
         self.entries[block.number] = entry
         return !mayMatch
+    }
+
+    /// The authority's header of a block that another endpoint had brought: where that one's bloom excluded the filter and
+    /// this one does not, the block is asked for, whoever has passed it.
+    mutating func confirmed(_ block: ChainBlock, bloomsAreTrusted: Bool) {
+        guard self.entries[block.number] == nil, self.mayMatch(block, bloomsAreTrusted: bloomsAreTrusted) else {
+            return
+        }
+        var entry = Entry()
+        entry.isDisputed = true
+        self.entries[block.number] = entry
+        self.noteDispute(block.number)
+    }
+
+    /// A block of which only another endpoint's header is known: it is asked for, whoever has passed it.
+    mutating func suspect(_ number: UInt64) {
+        if self.entries[number] == nil { self.entries[number] = Entry() }
+        if self.entries[number]?.state == .open { self.noteDispute(number) }
     }
 
     /// The blocks of these numbers have left the window.
@@ -280,11 +308,13 @@ extension LogBook.Entry {
         return false
     }
 
+    /// Where a log would stand; nil where it does.
+    func place(of log: Log) -> Int? { self.contains(log) ? nil : self.upperBound(log) }
+
     /// Puts a log in its place. - Returns: where; nil where it was there.
     @discardableResult
     mutating func insert(_ log: Log) -> Int? {
-        guard !self.contains(log) else { return nil }
-        let index = self.upperBound(log)
+        guard let index = self.place(of: log) else { return nil }
         self.logs.insert(log, at: index)
         return index
     }

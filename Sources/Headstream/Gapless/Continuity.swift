@@ -20,7 +20,7 @@ public struct Continuity: Hashable, Sendable {
 
     /// What was missed is fetched, what left the chain is taken back, and each item comes once, in the chain's order.
     ///
-    /// The limit of a client's first gapless stream holds for all of them.
+    /// Of a client's gapless streams the largest limit holds for all.
     public static func gapless(limit: Limit = Limit()) -> Continuity { Continuity(limit: limit) }
 }
 

@@ -9,9 +9,11 @@ extension ContinuityEngine {
     private static let comparisonInterval: UInt64 = 300_000_000_000
     /// So many requests in a row without an answer, and the connection is of no use, whatever is pushed on it.
     private static let mostUnanswered = 3
+    /// So many newest blocks in a row that are not what they claim, and the endpoint is left.
+    static let mostWrong = 3
     /// How far behind them an endpoint may be: so many blocks, and what comes in so long a time.
-    private static let blocksBehind: UInt64 = 3
-    private static let timeBehind: UInt64 = 30_000_000_000
+    static let blocksBehind: UInt64 = 3
+    static let timeBehind: UInt64 = 30_000_000_000
 
     /// Heads are subscribed to on this connection.
     func beginWatch() {
@@ -24,7 +26,9 @@ extension ContinuityEngine {
     func headPushed(_ number: UInt64) {
         self.watchdog.headPushed(number, now: self.loop.now.nanoseconds)
         self.hasToldStall = false
+        self.session?.assumeIsolated { $0.pendingRenewal = nil }
         self.scheduleWatchdog()
+        self.restartSilentRacers(below: number)
     }
 
     /// One deadline, which heads do not move: when it is due it is set anew to what they have made of it.
@@ -80,6 +84,14 @@ extension ContinuityEngine {
         }
     }
 
+    /// The node's newest block does not stand up to verification, again and again: where there are other endpoints, one of
+    /// them may be honest.
+    func leaveLiar() {
+        guard let session = self.session, session.assumeIsolated({ !$0.failover.others.isEmpty }) else { return }
+        self.report("newest block is wrong: connecting to the next endpoint")
+        session.assumeIsolated { $0.renew(to: $0.failover.another(), isStep: true) }
+    }
+
     private func take(_ action: HeadWatchdog.Action) {
         guard let session = self.session else { return }
         switch action {
@@ -94,11 +106,11 @@ extension ContinuityEngine {
         case .reconnect:
             self.report("heads stopped: connecting anew")
             self.handle(.stalled)
-            session.assumeIsolated { $0.renew(to: $0.connection.endpoint) }
+            session.assumeIsolated { $0.renew(to: $0.connection.endpoint, isStep: true) }
         case .nextEndpoint:
             self.report("heads stopped: connecting to the next endpoint")
             self.handle(.stalled)
-            session.assumeIsolated { $0.renew(to: $0.failover.another()) }
+            session.assumeIsolated { $0.renew(to: $0.failover.another(), isStep: true) }
         case .abandon:
             session.assumeIsolated { session in
                 let text = "no answer to requests within \(session.configuration.requestTimeout)"
@@ -112,7 +124,7 @@ extension ContinuityEngine {
         }
     }
 
-    private func report(_ message: String) {
+    func report(_ message: String) {
         self.session?.assumeIsolated { $0.tell(.warning, message, ["endpoint": "\($0.connection.endpoint)"]) }
     }
 

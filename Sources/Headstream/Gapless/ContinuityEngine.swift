@@ -39,6 +39,9 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
+    /// The other endpoints while they push too, `ContinuityEngine+racing.swift`, and until when none of them takes over.
+    var racers: [Racer] = []
+    var takeoverNotBefore: UInt64 = 0
     /// What stands in for `latest` where the node does not tell it, `ContinuityEngine+latest.swift`.
     var withoutLatest = WithoutLatest()
 
@@ -80,6 +83,7 @@ final class ContinuityEngine: @unchecked Sendable {
         )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
+        self.updateRacers()
         return consumer
     }
 
@@ -94,6 +98,7 @@ final class ContinuityEngine: @unchecked Sendable {
                 self.filters[id] = nil
                 self.handle(.filterRemoved(id))
                 self.follow(self.groups.remove(id))
+                for racer in self.racers { racer.unsubscribe(id) }
             }
         }
         if self.consumers.isEmpty {
@@ -104,6 +109,7 @@ final class ContinuityEngine: @unchecked Sendable {
             self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
+            self.updateRacers()
         }
     }
 
@@ -143,8 +149,19 @@ final class ContinuityEngine: @unchecked Sendable {
         let id = FilterID(rawValue: self.takeID())
         self.filters[id] = WantedFilter(options: options, consumers: 1)
         self.handle(.filterAdded(id, options))
-        if case .pushed = wish.delivery { self.push(id, options.filter) }
+        if case .pushed = wish.delivery {
+            self.push(id, options.filter)
+            for racer in self.racers { racer.subscribe(id, options.filter) }
+        }
         return id
+    }
+
+    var hasConsumers: Bool { !self.consumers.isEmpty && self.ending == nil }
+
+    /// The filters whose logs are pushed, in the order in which they came.
+    var pushedFilters: [(id: FilterID, filter: LogFilter)] {
+        self.filters.filter { $0.value.options.delivery == .pushed }.map { ($0.key, $0.value.options.filter) }
+            .sorted { $0.id.rawValue < $1.id.rawValue }
     }
 
     private func subscribeHeads() {
@@ -202,6 +219,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.unanswered = 0
         // From here on, and not from the acknowledgement, which may never come from this node.
         if !self.consumers.isEmpty { self.beginWatch() }
+        self.updateRacers()
     }
 
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
@@ -211,6 +229,21 @@ final class ContinuityEngine: @unchecked Sendable {
         self.renewedForLatest()
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
+        self.updateRacers()
+    }
+
+    /// The newest connection is lost, and the one before stands, with these subscriptions. What was asked on the lost one is
+    /// not answered, so it is to the machine as a new one.
+    func wentBack(_ known: Set<LocalSubscriptionID>) {
+        self.renewed()
+        self.handle(.connectionLost)
+        self.handle(.connected)
+        if let heads = self.heads, known.contains(heads.local) {
+            self.handle(.acknowledged(heads: true, filters: []))
+        }
+        for id in self.logs.filter({ known.contains($0.value.local) }).keys.sorted() {
+            self.follow(self.groups.acknowledged(id))
+        }
     }
 
     func connectionLost(_ error: Web3Error) {
@@ -235,6 +268,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()
+        self.updateRacers()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
     }
 
@@ -257,6 +291,11 @@ final class ContinuityEngine: @unchecked Sendable {
 
     // MARK: The machine
 
+    /// Somebody wants more to be caught up with.
+    func raise(_ limits: ContinuityMachine.Limits) {
+        self.machine.raise(limits)
+    }
+
     func handle(_ fact: ContinuityMachine.Fact) {
         guard self.ending == nil else { return }
         for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
@@ -268,10 +307,16 @@ final class ContinuityEngine: @unchecked Sendable {
                 if case .failed = event { feed.finish(.success(())) }
             case .request(let request):
                 self.ask(request)
+            case .diverged(let peer, let block):
+                self.tellDivergence(peer, block)
             }
         }
+        if self.machine.wrongInARow >= Self.mostWrong {
+            self.machine.wrongInARow = 0
+            self.leaveLiar()
+        }
         self.scheduleDeadline()
-        if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
+        if self.machine.isAtRest, let newest = self.machine.settled { self.watchdog.level(newest) }
         self.settle()
     }
 

@@ -70,7 +70,8 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
                     }
                 case .unverified(let block, .unverifiable):
                     throw Web3Error(PlainStreamFailure.unverifiable(block))
-                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled:
+                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled,
+                    .diverged:
                     continue
                 }
             }
@@ -153,6 +154,7 @@ package struct BlockAssembly<Item: Sendable>: Sendable {
         case .disconnected(let error): return .disconnected(error)
         case .reconnected: return .reconnected
         case .stalled: return .stalled
+        case .diverged(let endpoint, let block): return .diverged(endpoint, block)
         }
     }
 

@@ -11,12 +11,13 @@ final class GaplessFeed: Sendable {
         case disconnected(Web3Error)
         case reconnected
         case stalled
+        case diverged(Endpoint, BlockRef)
 
-        /// Whether it is about the connection, and not the chain.
+        /// Whether it is about connections, and not the chain.
         var isOfConnection: Bool {
             switch self {
             case .event: false
-            case .disconnected, .reconnected, .stalled: true
+            case .disconnected, .reconnected, .stalled, .diverged: true
             }
         }
     }

@@ -165,6 +165,9 @@ public enum GaplessUpdate<Item: Sendable>: Sendable {
     case reconnected
     /// No endpoint has a newer block than the last for a while, so that nothing can be told. Once, until a block comes.
     case stalled
+    /// This endpoint's head is not on the branch of the one that the client is connected to: ``EndpointPolicy/firstArrival``.
+    /// Once until it is again. What is told is the latter's.
+    case diverged(Endpoint, BlockRef)
 }
 
 /// A gapless stream's updates.
@@ -198,6 +201,7 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
                 case .disconnected(let error): return .disconnected(error)
                 case .reconnected: return .reconnected
                 case .stalled: return .stalled
+                case .diverged(let endpoint, let block): return .diverged(endpoint, block)
                 case .event(let event): if let told = try self.update(event) { return told }
                 }
             }

@@ -3,8 +3,10 @@ import HeadstreamRPC
 /// A connection's way to its session, which it does not keep. Every call is on their loop.
 ///
 /// `@unchecked Sendable`: the reference is set once, before any connection is opened, and weak ones are atomic.
-final class ConnectionOwner: @unchecked Sendable {
+class ConnectionOwner: @unchecked Sendable {
     weak var session: Session?
+
+    init() {}
 
     /// Whether the streams of a connection that is lost go on: they wait for the next one, or have it already.
     func keepsStreams(of connection: Connection, after error: Web3Error) -> Bool {

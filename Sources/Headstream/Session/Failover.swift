@@ -30,10 +30,14 @@ struct Failover: Sendable {
 
     private var candidates: [Candidate]
     private var current = 0
+    /// Whether a connection that stood for a healthy while is followed by one to the next endpoint at once, because that
+    /// has pushed all along.
+    private let goesOnAtOnce: Bool
 
     /// - Parameter endpoints: at least one, the best first.
-    init(_ endpoints: [Endpoint]) {
+    init(_ endpoints: [Endpoint], goesOnAtOnce: Bool = false) {
         self.candidates = endpoints.map { Candidate(endpoint: $0) }
+        self.goesOnAtOnce = goesOnAtOnce
     }
 
     /// The one to connect to, or connected to.
@@ -60,7 +64,9 @@ struct Failover: Sendable {
         self.candidates[self.current].notBefore = now.advanced(by: error.leastDelay)
         if wasHealthy { self.beginRound() }
         // A host that fell silent may take all the time there is for connecting before it fails.
-        if wasHealthy, error.isTemporary, !error.endedInSilence, error.leastDelay == .zero {
+        if wasHealthy, error.isTemporary, !error.endedInSilence, error.leastDelay == .zero,
+            !self.goesOnAtOnce || self.othersLeft.isEmpty
+        {
             return .later(atLeast: .zero)
         }
         self.candidates[self.current].hasFailed = true

@@ -4,10 +4,13 @@ import HeadstreamRPC
 
 // What gapless streams need of a session: subscriptions and requests of its own.
 extension Session {
-    /// The engine of all gapless streams, made when it is first wanted.
+    /// The engine of all gapless streams, made when it is first wanted. The largest limits count for all.
     func engine(limit: Continuity.Limit) -> ContinuityEngine {
-        if let engine = self.continuityEngine { return engine }
         let limits = ContinuityMachine.Limits(blocks: limit.blocks, requests: limit.requests)
+        if let engine = self.continuityEngine {
+            engine.raise(limits)
+            return engine
+        }
         let engine = ContinuityEngine(self, limits: limits)
         self.continuityEngine = engine
         if case .ended = self.phase {

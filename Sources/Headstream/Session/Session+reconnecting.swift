@@ -7,6 +7,9 @@ extension Session {
     /// Whether the loss of a connection with this error is followed by an attempt to make another.
     func willReconnect(after error: Web3Error) -> Bool {
         guard self.keepsSubscriptions else { return false }
+        if let leaving = self.connections.withLock({ $0.leaving }), leaving.assumeIsolated({ $0.isOpen }) {
+            return true
+        }
         switch self.phase {
         case .connected, .connecting: return self.failover.goesOn(after: error)
         case .idle, .waiting, .ended: return false
@@ -26,6 +29,9 @@ extension Session {
             return self.left(connection)
         }
         guard connection === self.connection else { return }
+        if let leaving, leaving.assumeIsolated({ $0.isOpen }) {
+            return self.goBack(to: leaving, from: connection, error)
+        }
         self.endRenewal()
         var lifetime: UInt64 = 0
         switch self.phase {
@@ -59,6 +65,8 @@ extension Session {
         self.phase = .waiting(
             self.loop.schedule(at: self.loop.now.advanced(by: wait)) { [weak self] in
                 self?.assumeIsolated { $0.connectAgain() }
+            } ifShutDown: { [weak self] in
+                self?.assumeIsolated { $0.end(Web3Error(.connectionClosed, "the event loop is shut down")) }
             }
         )
         self.states.tell(.waiting(wait, error))
@@ -279,7 +287,7 @@ extension Session {
     }
 
     /// - Parameter locals: nil for all streams.
-    private func tellStreams(_ marker: StreamMarker, only locals: Set<LocalSubscriptionID>? = nil) {
+    func tellStreams(_ marker: StreamMarker, only locals: Set<LocalSubscriptionID>? = nil) {
         let bytes = marker.bytes
         for kept in self.subscriptions.values.sorted(by: { $0.local.rawValue < $1.local.rawValue })
         where locals?.contains(kept.local) ?? true {

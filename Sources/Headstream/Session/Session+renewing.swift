@@ -15,9 +15,11 @@ extension Session {
         var leaving: Connection?
         /// Other endpoints, on which nothing but one question is asked.
         var asking: [Connection] = []
+        /// Other endpoints that push for gapless streams too.
+        var racing: [Connection] = []
 
         /// All but the newest.
-        var others: [Connection] { [self.coming, self.leaving].compactMap { $0 } + self.asking }
+        var others: [Connection] { [self.coming, self.leaving].compactMap { $0 } + self.asking + self.racing }
     }
 
     // MARK: When
@@ -51,10 +53,16 @@ extension Session {
 
     /// Puts a connection to this endpoint in the place of the one that stands, if it comes about. If it does not, the one
     /// that stands stays, and another attempt is made later where connections are renewed by age.
-    func renew(to endpoint: Endpoint) {
+    ///
+    /// - Parameter isStep: whether the connection that stands is of no use: where it is being replaced already, another
+    ///   replacement follows that one, unless a head comes before.
+    func renew(to endpoint: Endpoint, isStep: Bool = false) {
         guard self.isConnected, self.keepsSubscriptions else { return }
         let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
-        guard coming == nil, leaving == nil else { return self.renewLater() }
+        guard coming == nil, leaving == nil else {
+            if isStep { self.pendingRenewal = endpoint } else { self.renewLater() }
+            return
+        }
         let next = self.newConnection(to: endpoint, owner: self.owner)
         self.connections.withLock { $0.coming = next }
         next.assumeIsolated { $0.begin() }
@@ -93,6 +101,14 @@ extension Session {
             self.tellLeftOut(connection.endpoint, error)
         }
         self.renewLater()
+        self.renewPending()
+    }
+
+    /// Does what was wanted while another connection took over.
+    private func renewPending() {
+        guard let endpoint = self.pendingRenewal else { return }
+        self.pendingRenewal = nil
+        self.renew(to: endpoint, isStep: true)
     }
 
     private func takeOver(_ connection: Connection) {
@@ -106,6 +122,7 @@ extension Session {
             connections.coming = nil
         }
         self.failover.move(to: connection.endpoint)
+        if self.pendingRenewal == connection.endpoint { self.pendingRenewal = nil }
         self.phase = .connected(since: self.loop.now)
         self.pastMetrics.renewals += 1
         self.scheduleRenewal()
@@ -134,11 +151,40 @@ extension Session {
     func left(_ connection: Connection) {
         self.connections.withLock { $0.leaving = nil }
         self.pastMetrics.add(countersOf: connection.assumeIsolated { $0.currentMetrics() })
+        self.renewPending()
+    }
+
+    /// The newest connection is lost while the last one still answers and pushes: that is the newest again. Only streams
+    /// that were subscribed to on the lost one alone are told.
+    func goBack(to leaving: Connection, from lost: Connection, _ error: Web3Error) {
+        self.losses.withLock { $0.last = error }
+        self.pastMetrics.add(countersOf: lost.assumeIsolated { $0.currentMetrics() })
+        self.connections.withLock { connections in
+            connections.newest = leaving
+            connections.leaving = nil
+        }
+        leaving.assumeIsolated { $0.stay() }
+        self.failover.move(to: leaving.endpoint)
+        self.failover.failed(lost.endpoint, error, now: self.loop.now)
+        if !error.isTemporary, lost.endpoint != leaving.endpoint { self.tellLeftOut(lost.endpoint, error) }
+        self.phase = .connected(since: self.loop.now)
+        self.cancelRenewal()
+        let all = Set(self.subscriptions.keys)
+        let known = leaving.assumeIsolated { leaving in all.filter { leaving.inbound.processor.knows($0) } }
+        let cut = all.subtracting(known)
+        self.tellStreams(.disconnected(error), only: cut)
+        self.tellStreams(.reconnected, only: cut)
+        self.continuityEngine?.wentBack(known)
+        self.subscribeAll(Array(cut), on: leaving)
+        self.resumeWaiters(true)
+        self.renewLater()
+        self.renewPending()
     }
 
     /// Ends what is under way: the newest connection is lost, or the session is over.
     func endRenewal() {
         self.cancelRenewal()
+        self.pendingRenewal = nil
         let (coming, leaving) = self.connections.withLock { connections in
             defer { connections.coming = nil }
             return (connections.coming, connections.leaving)

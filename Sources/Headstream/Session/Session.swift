@@ -65,6 +65,8 @@ actor Session {
     var outstanding: Set<LocalSubscriptionID> = []
     /// When the connection is to be replaced for its age.
     var renewalDeadline: DeadlineID?
+    /// Where to go when the connection that is being replaced has gone: a step of the watchdog's.
+    var pendingRenewal: Endpoint?
     /// The chain that the first connection told; unknown with nodes that do not tell.
     var chainID: UInt64?
     var hasAskedForChain = false
@@ -82,7 +84,7 @@ actor Session {
         let budget = BufferBudget(limit: configuration.maxBufferedBytes)
         let owner = ConnectionOwner()
         let secrets = Secrets(of: endpoints, configuration)
-        let failover = Failover(endpoints)
+        let failover = Failover(endpoints, goesOnAtOnce: configuration.endpointPolicy == .firstArrival)
         self.endpoints = endpoints
         self.configuration = configuration
         self.secrets = secrets
@@ -222,11 +224,12 @@ actor Session {
     func currentMetrics() -> Metrics {
         var metrics = self.connection.assumeIsolated { $0.currentMetrics() }
         metrics.add(countersOf: self.pastMetrics)
-        if let leaving = self.connections.withLock({ $0.leaving }) {
-            metrics.add(countersOf: leaving.assumeIsolated { $0.currentMetrics() })
+        for other in self.connections.withLock({ [$0.leaving].compactMap { $0 } + $0.racing }) {
+            metrics.add(countersOf: other.assumeIsolated { $0.currentMetrics() })
         }
         metrics.reconnects = self.pastMetrics.reconnects
         metrics.renewals = self.pastMetrics.renewals
+        metrics.divergences = self.pastMetrics.divergences
         return metrics
     }
 

@@ -51,7 +51,7 @@ enum ContinuityOptions {
         "updates",
         help: """
             Print what happens between the items too, with --json as objects with the key update: rollback, gap, \
-            caughtUp, finalized, unverified, undecodable, lagged, disconnected, reconnected, stalled, refused. A gap or rollback then ends nothing.
+            caughtUp, finalized, unverified, undecodable, lagged, disconnected, reconnected, stalled, diverged, refused. A gap or rollback then ends nothing.
             """
     )
 

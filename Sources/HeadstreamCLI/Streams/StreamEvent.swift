@@ -18,6 +18,8 @@ enum StreamNotice: Sendable {
     case reconnected
     /// No node has a newer block than the last, for a while.
     case stalled
+    /// An endpoint stands on another branch than the one that is told.
+    case diverged(Endpoint, BlockRef)
     case refused(Web3Error)
     case rollback(to: BlockRef, removed: [BlockRef])
     case gap(ClosedRange<UInt64>, GapReason)
@@ -59,6 +61,7 @@ extension GaplessUpdate: StreamUpdate {
         case .disconnected(let error): .notice(.disconnected(error))
         case .reconnected: .notice(.reconnected)
         case .stalled: .notice(.stalled)
+        case .diverged(let endpoint, let block): .notice(.diverged(endpoint, block))
         }
     }
 }
@@ -97,6 +100,8 @@ extension StreamNotice {
         case .disconnected(let error): return ["update": "disconnected", "error": .string("\(error)")]
         case .reconnected: return ["update": "reconnected"]
         case .stalled: return ["update": "stalled"]
+        case .diverged(let endpoint, let block):
+            return ["update": "diverged", "endpoint": .string("\(endpoint)"), "block": Self.value(block)]
         case .refused(let error): return ["update": "refused", "error": .string("\(error)")]
         case .rollback(let to, let removed):
             return ["update": "rollback", "to": Self.value(to), "removed": .array(removed.map(Self.value))]
@@ -130,6 +135,7 @@ extension StreamNotice {
         case .disconnected(let error): return "disconnected: \(ExitCode.outcome(of: error).text)"
         case .reconnected: return "connected again"
         case .stalled: return "stalled: no node has a newer block"
+        case .diverged(let endpoint, let block): return "\(endpoint) stands on another branch, at \(block)"
         case .refused(let error): return "refused: \(ExitCode.outcome(of: error).text)"
         case .rollback(let to, let removed):
             return "rollback to \(to), \(removed.count) block\(removed.count == 1 ? "" : "s") removed"

@@ -7,17 +7,22 @@ public struct SimulatedNodeError: Error, Hashable, Sendable {
 }
 
 extension SimulatedChain {
+    /// What ``drawLag()`` says of a backend that stands on a sibling of the newest block.
+    public static let onSibling = -1
+
     /// A backend as it was some changes of the head ago; 0 is up to date.
     /// - Parameter highest: above it the backend knows nothing.
     func view(_ lag: Int, upTo highest: UInt64? = nil) -> [SimulatedBlock] {
-        let chain = self.views[max(self.views.count - 1 - max(lag, 0), 0)]
+        var chain = self.views[max(self.views.count - 1 - max(lag, 0), 0)]
+        if lag == Self.onSibling, let sibling = self.sibling { chain[chain.count - 1] = sibling }
         guard let highest, let last = chain.last, last.number > highest else { return chain }
         return Array(chain.prefix { $0.number <= highest })
     }
 
-    /// How far behind the backend is that answers next, at random within ``SimulatedQuirks/lag``.
+    /// How far behind the backend is that answers next, at random within ``SimulatedQuirks/lag``; or ``onSibling``.
     public mutating func drawLag() -> Int {
-        self.quirks.lag > 0 ? self.random.below(self.quirks.lag + 1) : 0
+        if self.quirks.siblings > 0, self.random.below(100) < self.quirks.siblings { return Self.onSibling }
+        return self.quirks.lag > 0 ? self.random.below(self.quirks.lag + 1) : 0
     }
 
     /// The block of a tag or number; nil where the backend has none.
@@ -48,6 +53,9 @@ extension SimulatedChain {
     /// The block of a hash, orphans included; nil where the backend does not know it.
     /// - Parameter highest: above it the backend knows nothing.
     public func block(_ hash: Hash32, lag: Int = 0, upTo highest: UInt64? = nil) -> SimulatedBlock? {
+        if lag == Self.onSibling, let sibling = self.sibling, sibling.hash == hash, sibling.number <= highest ?? .max {
+            return sibling
+        }
         guard let block = self.blocks[hash], block.number <= highest ?? .max else { return nil }
         let chain = self.view(lag)
         if let first = chain.first, let last = chain.last, block.number >= first.number, block.number <= last.number,
@@ -56,7 +64,7 @@ extension SimulatedChain {
             return block
         }
         // A backend that lags has not heard of newer blocks; it may have seen those that were left.
-        if self.quirks.forgetsOrphans || lag > 0 { return nil }
+        if self.quirks.forgetsOrphans || lag != 0 { return nil }
         return block
     }
 
@@ -115,5 +123,7 @@ extension SimulatedChain {
 
 extension SimulatedChain {
     /// A block that the chain has or had, by either of its hashes where it is pushed with another than it is answered with.
-    public func anyBlock(_ hash: Hash32) -> SimulatedBlock? { self.blocks[hash] ?? self.byPushedHash[hash] }
+    public func anyBlock(_ hash: Hash32) -> SimulatedBlock? {
+        self.blocks[hash] ?? self.byPushedHash[hash] ?? self.siblings[hash]
+    }
 }

@@ -25,6 +25,9 @@ public struct SimulatedChain: Sendable {
     var blocks: [Hash32: SimulatedBlock] = [:]
     /// The chains of the last changes of the head, the newest last: what backends that lag still stand on.
     var views: [[SimulatedBlock]] = []
+    /// The newest block's sibling, which backends that stand on it know and no others, and those of before.
+    var sibling: SimulatedBlock?
+    var siblings: [Hash32: SimulatedBlock] = [:]
     var random: SeededGenerator
     private var notifications: [Notification] = []
     private var bloomBits: [Hash32: BloomBits] = [:]
@@ -285,6 +288,9 @@ public struct SimulatedChain: Sendable {
         self.canonical += branch
         self.views.append(self.canonical)
         if self.views.count > 8 { self.views.removeFirst() }
+        self.makeSibling()
+        let earlier = self.notifications.count
+        defer { if self.quirks.mixesKinds { self.mixKinds(from: earlier) } }
 
         if !self.quirks.noRemovedLogs {
             // geth tells the lowest block's first.
@@ -312,6 +318,33 @@ public struct SimulatedChain: Sendable {
             if isAnnounced, !self.quirks.logsBeforeHead { self.announce(block.header) }
             if isLast || !self.quirks.omitsLogsOfEarlierBlocks { self.pushLogs(of: block) }
             if isAnnounced, self.quirks.logsBeforeHead { self.announce(block.header) }
+        }
+    }
+
+    private mutating func makeSibling() {
+        self.sibling = nil
+        guard self.quirks.siblings > 0, self.canonical.count > 1 else { return }
+        let parent = self.canonical[self.canonical.count - 2]
+        guard let sibling = self.makeBranch(on: parent, [self.randomEvents(2)]).last else { return }
+        self.blocks[sibling.hash] = nil
+        self.siblings[sibling.hash] = sibling
+        self.sibling = sibling
+    }
+
+    /// What is to be pushed from this place on is told kind by kind, whichever comes next.
+    private mutating func mixKinds(from place: Int) {
+        var kinds: [[Notification]] = [[], [], []]
+        for notification in self.notifications[place...].reversed() {
+            switch notification {
+            case .head: kinds[0].append(notification)
+            case .log(let log): kinds[log.removed ? 1 : 2].append(notification)
+            }
+        }
+        self.notifications.removeSubrange(place...)
+        while true {
+            let left = kinds.indices.filter { !kinds[$0].isEmpty }
+            guard !left.isEmpty else { return }
+            self.notifications.append(kinds[left[self.random.below(left.count)]].removeLast())
         }
     }
 

@@ -4,6 +4,9 @@ public struct SimulatedQuirks: Hashable, Sendable {
 
     /// A block's logs come before its head.
     public var logsBeforeHead = false
+    /// Heads, logs and orphaned logs come in any order among each other, as they do from three channels (geth): each kind in
+    /// its own.
+    public var mixesKinds = false
     /// No word about orphaned logs (anvil, hardhat).
     public var noRemovedLogs = false
     /// Orphaned logs are told twice.
@@ -42,6 +45,8 @@ public struct SimulatedQuirks: Hashable, Sendable {
     public var unindexedBlocks: UInt64 = 0
     /// Answers come from a backend that is up to so many changes of the head behind.
     public var lag = 0
+    /// Answers that come from a backend that stands on a sibling of the newest block, and does not know that.
+    public var siblings = 0
     /// The most blocks of an `eth_getLogs` range.
     public var maxRange: UInt64?
     /// The most logs of an answer.

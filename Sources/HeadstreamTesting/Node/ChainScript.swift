@@ -14,6 +14,10 @@ struct ChainScript: NodeScript {
     private var outboxHead = 0
     private var outboxBytes = 0
     private(set) var problems: [String] = []
+    /// Ids handed out on this connection.
+    private var handedOut: UInt64 = 0
+    /// What goes out in front of the answers that are being made.
+    private var early: [[UInt8]] = []
 
     private struct Subscription: Sendable {
         /// As JSON.
@@ -40,21 +44,27 @@ struct ChainScript: NodeScript {
     mutating func told(_ notifications: [ChainNotification]) {
         for notification in notifications where self.outboxBytes <= Self.maxWaiting {
             for subscription in self.subscriptions {
-                let isWanted =
-                    switch notification.content {
-                    case .head: subscription.filter == nil
-                    case .log(let log): subscription.filter?.matches(log) == true
-                    }
-                guard isWanted else { continue }
-                var message = Array(Self.prefix(of: subscription.id).utf8)
-                message.reserveCapacity(message.count + notification.json.count + 12)
-                message += #","result":"#.utf8
-                message += notification.json
-                message += "}}".utf8
+                guard let message = Self.message(notification, to: subscription) else { continue }
                 self.outboxBytes += message.count
                 self.outbox.append(message)
             }
         }
+    }
+
+    /// What a subscription is told of a notification; nil where it is not meant.
+    private static func message(_ notification: ChainNotification, to subscription: Subscription) -> [UInt8]? {
+        let isWanted =
+            switch notification.content {
+            case .head: subscription.filter == nil
+            case .log(let log): subscription.filter?.matches(log) == true
+            }
+        guard isWanted else { return nil }
+        var message = Array(Self.prefix(of: subscription.id).utf8)
+        message.reserveCapacity(message.count + notification.json.count + 12)
+        message += #","result":"#.utf8
+        message += notification.json
+        message += "}}".utf8
+        return message
     }
 
     mutating func endSubscriptions() -> [[UInt8]] {
@@ -101,7 +111,8 @@ struct ChainScript: NodeScript {
         let lag = self.served.chain.state.withLock { $0.chain.drawLag() }
         let quirks = self.served.quirks.withLock { $0 }
         let answers = elements.compactMap { self.answer($0, of: message, lag, quirks) }
-        return message.isBatch && !answers.isEmpty ? [answers.joinedAsBatch()] : answers
+        defer { self.early = [] }
+        return self.early + (message.isBatch && !answers.isEmpty ? [answers.joinedAsBatch()] : answers)
     }
 
     private mutating func answer(
@@ -166,7 +177,7 @@ struct ChainScript: NodeScript {
         case "eth_getLogs":
             let filter: LogFilter = try Self.read(params, 0)
             return Self.json(try chain.state.withLock { try $0.chain.logs(filter, lag: lag, upTo: highest) })
-        case "eth_subscribe": return try self.subscribe(params)
+        case "eth_subscribe": return try self.subscribe(params, quirks)
         case "eth_unsubscribe":
             let id = params.first.map { String(decoding: $0, as: UTF8.self) }
             let place = self.subscriptions.firstIndex { $0.id == id }
@@ -179,7 +190,7 @@ struct ChainScript: NodeScript {
         }
     }
 
-    private mutating func subscribe(_ params: [[UInt8]]) throws -> [UInt8] {
+    private mutating func subscribe(_ params: [[UInt8]], _ quirks: NodeQuirks) throws -> [UInt8] {
         let kind: String = try Self.read(params, 0)
         let filter: LogFilter?
         switch kind {
@@ -187,12 +198,20 @@ struct ChainScript: NodeScript {
         case "logs": filter = params.count > 1 ? try Self.read(params, 1) : LogFilter()
         default: throw Refusal(code: -32601, message: "no \"\(kind)\" subscription on a simulated chain")
         }
-        let number = self.served.chain.state.withLock { state in
-            state.handedOut += 1
-            return state.handedOut
-        }
+        self.handedOut += 1
+        let number =
+            quirks.repeatsSubscriptionIDs
+            ? self.handedOut
+            : self.served.chain.state.withLock { state in
+                state.handedOut += 1
+                return state.handedOut
+            }
         let id = "\"0x\(String(number, radix: 16))\""
-        self.subscriptions.append(Subscription(id: id, filter: filter))
+        let subscription = Subscription(id: id, filter: filter)
+        self.subscriptions.append(subscription)
+        if quirks.notifiesEarly {
+            self.early += self.served.newest.compactMap { Self.message($0, to: subscription) }
+        }
         return Array(id.utf8)
     }
 

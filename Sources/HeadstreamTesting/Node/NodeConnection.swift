@@ -119,7 +119,7 @@ actor NodeConnection: ChannelDelegate {
             case .message(let message, _):
                 if self.closing.isOpen { self.answer(message) }
             case .ping(let payload):
-                if self.closing.isOpen { self.write(.pong, payload) }
+                if self.closing.isOpen, !self.quirks.ignoresPings { self.write(.pong, payload) }
             case .pong:
                 continue
             case .close(let code, let reason):
@@ -148,12 +148,14 @@ actor NodeConnection: ChannelDelegate {
     private func answer(_ message: UnsafeRawBufferPointer) {
         guard case .open = self.phase else { return }
         let message = WireMessage(Array(message))
-        if !self.server.served.quirks.withLock({ $0.isDeaf }) {
+        if !self.quirks.isDeaf {
             for answer in self.script.received(message, now: self.loop.now) { self.send(answer) }
         }
         // First the answer, then the count: who waits for the count finds the answer under way.
         self.server.assumeIsolated { $0.received(message) }
     }
+
+    private var quirks: NodeQuirks { self.server.served.quirks.withLock { $0 } }
 
     /// The chain that the node stands on has changed.
     func told(_ notifications: [ChainNotification]) {
@@ -301,6 +303,7 @@ actor NodeConnection: ChannelDelegate {
     // MARK: Writing
 
     private func write(_ message: [UInt8]) {
+        if self.quirks.sendsEmptyFrames { self.write(.text, UnsafeRawBufferPointer(start: nil, count: 0)) }
         message.withUnsafeBytes { self.write(.text, $0) }
     }
 

@@ -1,5 +1,5 @@
-/// What one ``TestNode`` of a chain does that the others of it do not: for clients of several endpoints, and for streams that
-/// die without a word. They are the node's; what the chain and its software do otherwise is in ``SimulatedQuirks``, and what
+/// What one ``TestNode`` of a chain does that the others of it do not: for clients of several endpoints, for streams that
+/// die without a word, and for what its software does to messages. They are the node's; what the chain and its software do otherwise is in ``SimulatedQuirks``, and what
 /// happens to single messages and connections in ``Fault``.
 ///
 /// ```swift
@@ -19,12 +19,35 @@ public struct NodeQuirks: Hashable, Sendable {
     public var stopsAt: UInt64?
     /// What it answers to `eth_chainId` and `net_version`.
     public var chainID: UInt64
+    /// A subscription's first notifications come in front of the answer that tells its id: the newest block's (hardhat and
+    /// some proxies).
+    public var notifiesEarly: Bool
+    /// Subscriptions are counted from 1 on each connection, so that after a reconnect the ids are those of before (nodes that
+    /// count from their start).
+    public var repeatsSubscriptionIDs: Bool
+    /// In front of each message comes an empty one: a frame without a payload, and on IPC an empty line.
+    public var sendsEmptyFrames: Bool
+    /// No ping is answered.
+    public var ignoresPings: Bool
 
     /// A node as any other, but for what is named.
-    public init(isMute: Bool = false, isDeaf: Bool = false, stopsAt: UInt64? = nil, chainID: UInt64 = 31337) {
+    public init(
+        isMute: Bool = false,
+        isDeaf: Bool = false,
+        stopsAt: UInt64? = nil,
+        chainID: UInt64 = 31337,
+        notifiesEarly: Bool = false,
+        repeatsSubscriptionIDs: Bool = false,
+        sendsEmptyFrames: Bool = false,
+        ignoresPings: Bool = false
+    ) {
         self.isMute = isMute
         self.isDeaf = isDeaf
         self.stopsAt = stopsAt
         self.chainID = chainID
+        self.notifiesEarly = notifiesEarly
+        self.repeatsSubscriptionIDs = repeatsSubscriptionIDs
+        self.sendsEmptyFrames = sendsEmptyFrames
+        self.ignoresPings = ignoresPings
     }
 }

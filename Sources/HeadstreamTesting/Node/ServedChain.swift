@@ -61,6 +61,16 @@ final class ServedChain: Sendable {
         return notifications.filter { $0.blockNumber <= highest }
     }
 
+    /// The newest block as this node pushes it.
+    var newest: [ChainNotification] {
+        let highest = self.quirks.withLock { $0.stopsAt }
+        let told = self.chain.state.withLock { state -> [SimulatedChain.Notification] in
+            guard let head = state.chain.block(.latest, upTo: highest) else { return [] }
+            return [.head(state.chain.pushed(head.header))] + head.logs.map { .log($0) }
+        }
+        return self.pushed(told.map(ChainNotification.init))
+    }
+
     /// From now on the node is odd in this way. Returns what it pushes then: its newest block, where it goes on.
     func use(_ quirks: NodeQuirks) -> [ChainNotification] {
         let old = self.quirks.withLock { current in

@@ -135,6 +135,15 @@ extension SimulatedLoop: Loop {
         return DeadlineID(rawValue: id)
     }
 
+    /// A simulated loop is not shut down.
+    package func schedule(
+        at instant: LoopInstant,
+        _ body: @escaping () -> Void,
+        ifShutDown ended: @escaping () -> Void
+    ) -> DeadlineID {
+        self.schedule(at: instant, body)
+    }
+
     package func cancel(_ deadline: DeadlineID) {
         guard self.schedule.admits("cancel(_:) was called from another thread") else { return }
         self.schedule.deadlines.cancel(deadline.rawValue)

@@ -21,8 +21,9 @@ struct Follower: Sendable {
     private var folds: [UpdateFold] { [self.heads] + self.logs }
 
     /// A client that notices soon what is wrong, and comes back soon.
-    static func connect(to endpoints: [Endpoint]) async throws -> Web3 {
+    static func connect(to endpoints: [Endpoint], _ policy: EndpointPolicy = .ordered) async throws -> Web3 {
         var configuration = Configuration()
+        configuration.endpointPolicy = policy
         configuration.reconnect = ReconnectPolicy(base: .milliseconds(50), cap: .seconds(1))
         configuration.requestTimeout = .seconds(5)
         configuration.connectTimeout = .seconds(3)

@@ -3,16 +3,17 @@ import Headstream
 import HeadstreamSockets
 import HeadstreamTesting
 
-/// Follows the `soak-nodes`, whichever of them is there, for so many seconds, and then holds what it was told against what
-/// they have: `soak SECONDS ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
+/// Follows the `soak-nodes`, whichever of them is there or all at once, for so many seconds, and then holds what it was told
+/// against what they have: `soak SECONDS ordered|race ENDPOINT…`. Fails where something is lost or told twice, where memory grows, and where a socket is left.
 enum Soak {
     static func run(_ arguments: [String]) async throws {
-        guard arguments.count > 1, let seconds = Int(arguments[0]) else {
-            throw Failed("usage: soak SECONDS ENDPOINT…")
+        guard arguments.count > 2, let seconds = Int(arguments[0]), ["ordered", "race"].contains(arguments[1]) else {
+            throw Failed("usage: soak SECONDS ordered|race ENDPOINT…")
         }
-        let endpoints = try arguments.dropFirst().map { try Endpoint($0) }
+        let policy: EndpointPolicy = arguments[1] == "race" ? .firstArrival : .ordered
+        let endpoints = try arguments.dropFirst(2).map { try Endpoint($0) }
         try await Remains.check {
-            let web3 = try await Follower.connect(to: endpoints)
+            let web3 = try await Follower.connect(to: endpoints, policy)
             let follower = Follower(
                 web3,
                 filters: [

@@ -28,6 +28,12 @@ struct ContinuityRun {
     var honesty = true
     /// Logs that answers leave out.
     var withheld: LogFilter?
+    /// What other endpoints have pushed and their connections not delivered; of those that are.
+    var peers: [[SimulatedChain.Notification]] = []
+    /// In percent, of what they push.
+    var lostByPeers = 0
+    /// What other endpoints were found on.
+    var divergences: [(peer: PeerID, block: BlockRef)] = []
     /// What happened, for a failing seed.
     var journal: [String] = []
     var keepsJournal = false
@@ -76,6 +82,8 @@ struct ContinuityRun {
                 guard let index = self.folds.firstIndex(where: { $0.id == id }) else { continue }
                 let shown = self.shown
                 self.folds[index].take(event, shown)
+            case .diverged(let peer, let block):
+                self.divergences.append((peer, block))
             }
         }
     }
@@ -170,6 +178,9 @@ struct ContinuityRun {
     /// What the chain has notified goes to the queues of the subscriptions.
     mutating func collect() {
         for notification in self.chain.takeNotifications() {
+            for peer in self.peers.indices where self.lostByPeers == 0 || self.random.below(100) >= self.lostByPeers {
+                self.peers[peer].append(notification)
+            }
             guard self.isConnected else { continue }
             switch notification {
             case .head: self.push(notification, to: 0)
@@ -195,6 +206,11 @@ struct ContinuityRun {
     /// Delivers one notification, of a queue at random. - Returns: false where there is none.
     @discardableResult
     mutating func deliverOne() -> Bool {
+        let talking = self.peers.indices.filter { !self.peers[$0].isEmpty }
+        if !talking.isEmpty, self.pushed.allSatisfy(\.isEmpty) || self.random.below(2) == 0 {
+            self.deliver(ofPeer: talking[self.random.below(talking.count)])
+            return true
+        }
         let waiting = self.pushed.indices.filter { !self.pushed[$0].isEmpty }
         guard !waiting.isEmpty else { return false }
         let queue = waiting[self.random.below(waiting.count)]
@@ -203,6 +219,34 @@ struct ContinuityRun {
         case .log(let log): self.handle(.log(self.filters[queue - 1].id, log))
         }
         return true
+    }
+
+    /// Delivers a peer's next notification, a log on each filter's subscription.
+    private mutating func deliver(ofPeer place: Int) {
+        let peer = PeerID(rawValue: place)
+        switch self.peers[place].removeFirst() {
+        case .head(let header): self.handle(.peerHead(peer, header))
+        case .log(let log):
+            for filter in self.filters where filter.filter.matches(log) && filter.options.delivery == .pushed {
+                self.handle(.peerLog(peer, filter.id, log))
+            }
+        }
+    }
+
+    /// So many other endpoints push too.
+    mutating func race(_ count: Int) {
+        self.peers = Array(repeating: [], count: count)
+        for place in 0..<count {
+            for filter in self.filters { self.handle(.peerAcknowledged(PeerID(rawValue: place), filter.id)) }
+        }
+    }
+
+    /// A peer announces a block on the newest one that nobody else knows.
+    mutating func lie(ofPeer place: Int) {
+        var fork = self.chain
+        fork.mine(fork.randomEvents(2))
+        self.announced[fork.head.hash] = fork.head
+        self.peers[place].append(.head(fork.head.header))
     }
 
     // MARK: - Requests

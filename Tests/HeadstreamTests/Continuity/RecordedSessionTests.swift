@@ -19,7 +19,9 @@ struct RecordedSessionTests {
             case .item(let item): words.append(word(item))
             case .rollback(_, let removed): words.append("-\(removed.count)")
             case .gap(let range, let reason): words.append("gap:\(range.lowerBound)-\(range.upperBound):\(reason)")
-            case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled: continue
+            case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled,
+                .diverged:
+                continue
             }
         }
         return words

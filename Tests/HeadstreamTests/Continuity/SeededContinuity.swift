@@ -33,6 +33,13 @@ enum SeededContinuity {
         quirks.maxResults = chance(10) ? 20 : nil
         quirks.finalityMovesBack = some([0, 30])
         quirks.finalityDepth = UInt64(some([8, 66]))
+        // Drawn from a stream of their own, so that the runs of seeds without them stay as they were.
+        var others = SeededGenerator(seed: seed &* 0x9E37_79B9 &+ 8)
+        quirks.siblings = [0, 0, 0, 0, 10][others.below(5)]
+        quirks.mixesKinds = others.below(5) == 0
+        let peers = [0, 0, 1, 2][others.below(4)]
+        let liars = peers > 0 && others.below(3) == 0
+        let lostByPeers = [0, 20][others.below(2)]
         let isLimited = chance(8)
         let limits = ContinuityMachine.Limits(blocks: isLimited ? 24 : 1024)
 
@@ -62,6 +69,8 @@ enum SeededContinuity {
         if chance(30) {
             filters.append(run.addFilter(LogFilter(), delivery: chance(40) ? .fetched : .pushed))
         }
+        run.race(peers)
+        run.lostByPeers = lostByPeers
         run.join()
         for filter in filters where chance(80) { run.join(filter) }
         if chance(20) { run.join(finality: .confirmations(UInt64(1 + random.below(6)))) }
@@ -71,6 +80,8 @@ enum SeededContinuity {
         let steps = 60 + random.below(120)
         for _ in 0..<steps {
             run.now += UInt64(random.below(600)) * 1_000_000
+            if liars, others.below(10) == 0 { run.lie(ofPeer: 0) }
+            if peers > 0, others.below(30) == 0 { run.handle(.peerLost(PeerID(rawValue: others.below(peers)))) }
             var event = random.below(100)
             if isCalm, (22..<33).contains(event) { event = 21 }
             switch event {
@@ -130,19 +141,20 @@ enum SeededContinuity {
         var problems = run.problems
         let mayGap =
             isLimited || run.failedAnswers > 0 || run.nullAnswers > 0 || quirks.maxResults != nil || quirks.lag > 0
+            || quirks.siblings > 0
         if problems.isEmpty, !mayGap, run.folds.contains(where: { !$0.gaps.isEmpty }) {
             problems.append("a gap without need")
         }
         // Where every push comes and no answer lies, the audits have nothing to find: the rules alone are enough.
         let isHonest =
-            run.honesty && quirks.lag == 0 && quirks.omittedLogs == 0 && quirks.wrongBlooms == 0
+            run.honesty && quirks.lag == 0 && quirks.siblings == 0 && quirks.omittedLogs == 0 && quirks.wrongBlooms == 0
             && quirks.unindexedBlocks == 0 && !isLimited
             // Logs that are pushed later than the next audit are found by it.
             && !run.filters.contains { $0.options.audit == 8 }
         if problems.isEmpty, isHonest, run.machine.differences > 0 {
             problems.append("an audit found \(run.machine.differences) differences")
         }
-        if problems.isEmpty, isHonest, isCalm, !mayGap,
+        if problems.isEmpty, isHonest, isCalm, !mayGap, !liars,
             run.folds.contains(where: { $0.filter == nil && $0.rollbacks > 0 })
         {
             problems.append("a rollback without need")
@@ -190,7 +202,9 @@ enum SeededContinuity {
         run.swappedPushes = 0
         run.failedAnswers = 0
         run.nullAnswers = 0
+        run.lostByPeers = 0
         run.chain.quirks.lag = 0
+        run.chain.quirks.siblings = 0
         run.chain.quirks.skippedHeads = 0
         run.chain.quirks.omittedLogs = 0
         run.chain.quirks.repeatedAncestors = 0

@@ -23,20 +23,24 @@ struct EndpointPropertyTests {
     }
 
     /// HEADSTREAM_SEEDS for more of them, HEADSTREAM_FIRST_SEED for where to begin.
-    @Test("Whatever happens to three endpoints, folded streams are the chain's once it has stopped")
-    func promise() async throws {
+    @Test(
+        "Whatever happens to three endpoints, folded streams are the chain's once it has stopped",
+        arguments: [EndpointPolicy.ordered, .firstArrival]
+    )
+    func promise(policy: EndpointPolicy) async throws {
         let environment = ProcessInfo.processInfo.environment
         let first = environment["HEADSTREAM_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
         let count = environment["HEADSTREAM_SEEDS"].flatMap { UInt64($0) } ?? 30
-        for seed in first..<(first + count) { try await Self.run(seed: seed) }
+        for seed in first..<(first + count) { try await Self.run(seed: seed, policy) }
     }
 
-    private static func run(seed: UInt64) async throws {
+    private static func run(seed: UInt64, _ policy: EndpointPolicy) async throws {
         try await SimulatedLoop.run(seed: seed) { loop in
             var quirks = SimulatedQuirks()
             quirks.noRemovedLogs = seed % 2 == 0
             var configuration = loop.configuration
             configuration.reconnect = ReconnectPolicy(base: .milliseconds(100), cap: .seconds(2))
+            configuration.endpointPolicy = policy
             configuration.maxConnectionAge = seed % 3 == 0 ? .seconds(30) : nil
             let nodes = try await TestNode.ofOneChain(3, seed: seed, quirks: quirks, loop: loop)
             let first = nodes[0]

@@ -218,7 +218,7 @@ struct RenewalTests {
         }
     }
 
-    @Test("The old connection's end, and the new one's, while both stand are no loss and one loss", arguments: [0, 1])
+    @Test("The old connection's end, and the new one's, while both stand are no loss", arguments: [0, 1])
     func losing(which: Int) async throws {
         try await Self.play(seed: 7, holding: ["net_version"]) { web3, server, held, _ in
             let stream = try await web3.subscribe(NumbersRequest())
@@ -226,19 +226,74 @@ struct RenewalTests {
             await server.until { $0.count(of: "net_version") == 1 }
             let clients = await server.clients
             await server.act { _ in clients[which].drop() }
-            if which == 0 {
-                await server.act { _ in clients[1].notify("0x1", "1") }
-                #expect(try await updates.next() == .item(1))
-                #expect(await server.log.connections == 2)
-            } else {
-                guard case .disconnected? = try await updates.next() else { return #expect(Bool(false)) }
-                #expect(try await updates.next() == .reconnected)
-                await server.until { $0.count(of: "eth_subscribe") == 3 }
-                await server.act { $0.notify("0x1", "1") }
-                #expect(try await updates.next() == .item(1))
-            }
-            #expect(await web3.metrics.reconnects == UInt64(which))
+            await server.act { _ in clients[1 - which].notify("0x1", "1") }
+            #expect(try await updates.next() == .item(1))
+            #expect(await server.log.connections == 2)
+            #expect(try await web3.eth.chainID() == 1)
+            #expect(await web3.metrics.reconnects == 0)
             await held.answer(on: server)
+        }
+    }
+
+    @Test("Where the new connection is lost the old one goes on, and what only the new one had is told and made there")
+    func goingBack() async throws {
+        try await Self.play(seed: 10, holding: ["net_version"]) { web3, server, held, loop in
+            let early = try await web3.subscribe(NumbersRequest())
+            await server.until { $0.count(of: "net_version") == 1 }
+            let clients = await server.clients
+            let late = try await web3.subscribe(NumbersRequest())
+            #expect(await server.log.count(of: "eth_subscribe") == 3)
+            held.methods.withLock { $0 = ["slow"] }
+            async let answer = web3.ask("slow")
+            await server.until { $0.count(of: "slow") == 1 }
+            await server.act { _ in clients[1].drop() }
+            // The request in flight is made again on the old connection, and so is the subscription.
+            await server.until { $0.count(of: "slow") == 2 && $0.count(of: "eth_subscribe") == 4 }
+            await held.answer(on: server)
+            #expect(try await answer == "slow")
+            var updates = late.updates.makeAsyncIterator()
+            guard case .disconnected? = try await updates.next() else { return #expect(Bool(false)) }
+            #expect(try await updates.next() == .reconnected)
+            await server.act { _ in clients[0].notify("0x1", "5") }
+            var earlyUpdates = early.updates.makeAsyncIterator()
+            #expect(try await earlyUpdates.next() == .item(5))
+            // A tenth of the age later another replacement is made, and this one comes about.
+            await server.until { $0.closeCodes.count == 1 }
+            #expect(await web3.metrics.renewals == 2)
+        }
+    }
+
+    @Test("A connection of no use that is being replaced already is left for the next endpoint when that is over")
+    func pendingStep() async throws {
+        try await SimulatedLoop.run(seed: 11) { loop in
+            var configuration = loop.configuration
+            configuration.reconnect = .automatic
+            configuration.maxConnectionAge = .seconds(100)
+            configuration.requestTimeout = .seconds(3600)
+            let held = Held(["slow"])
+            let servers = [
+                try await ScriptedServer(on: loop) { held.script($0, $1) },
+                try await ScriptedServer(on: loop) { held.script($0, $1) },
+            ]
+            let web3 = try await Web3.connect(
+                to: [await servers[0].endpoint, await servers[1].endpoint],
+                configuration: configuration
+            )
+            async let answer = web3.ask("slow")
+            // Another connection has taken over, and the first one waits for its answer.
+            await servers[0].until { $0.connections == 2 }
+            try await loop.sleep(for: .seconds(1))
+            let second = await servers[1].endpoint
+            web3.session.onLoop { $0.renew(to: second, isStep: true) }
+            await loop.settle()
+            #expect(await servers[1].log.connections == 0)
+            await held.answer(on: servers[0])
+            #expect(try await answer == "slow")
+            await servers[1].until { $0.connections == 1 }
+            await servers[0].until { $0.closeCodes.count == 2 }
+            #expect(web3.endpoint == second)
+            await web3.close()
+            for server in servers { await server.close() }
         }
     }
 
