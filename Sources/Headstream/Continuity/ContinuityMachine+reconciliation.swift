@@ -98,9 +98,7 @@ extension ContinuityMachine {
         }
         if contradicted { self.distrustBlooms() }
         if let lowest, let base = self.window.base, base.number > lowest {
-            for index in self.books.indices {
-                for number in lowest..<base.number { self.books[index].entries[number] = nil }
-            }
+            for index in self.books.indices { self.books[index].entries.forget(below: base.number) }
         }
     }
 
@@ -108,9 +106,9 @@ extension ContinuityMachine {
     private mutating func truncate(above number: UInt64) {
         guard let tip = self.window.tip, let base = self.window.base, tip.number > number else { return }
         let removed = max(number &+ 1, base.number)...tip.number
+        for index in self.books.indices { self.books[index].blocksRemoved(removed, self.window) }
         self.window.truncate(above: number)
         self.move += 1
-        for index in self.books.indices { self.books[index].blocksRemoved(removed) }
         for index in self.consumers.indices { self.consumers[index].invalidate(above: number) }
         self.finalityTruncated(above: number)
     }

@@ -14,6 +14,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private(set) weak var session: Session?
     let loop: any Loop
     private(set) var machine: ContinuityMachine
+    /// Of consumers that ask for no other, in bytes.
+    private let bufferLimit: Int
     /// The one subscription of heads, and one for each filter with consumers.
     private var heads: PushedStream<BlockHeader.Decoder>?
     private var filters: [FilterID: PushedFilter] = [:]
@@ -49,7 +51,11 @@ final class ContinuityEngine: @unchecked Sendable {
     init(_ session: Session, limits: ContinuityMachine.Limits) {
         self.session = session
         self.loop = session.loop
-        self.machine = ContinuityMachine(limits: limits)
+        self.bufferLimit = session.configuration.bufferLimit
+        var limits = limits
+        // Of what a node writes, which is up to three times as long, several answers are well below the limit.
+        limits.answer = min(limits.answer, max(session.configuration.maxMessageSize / 8, 1))
+        self.machine = ContinuityMachine(limits: limits, seed: session.loop.random())
         if session.assumeIsolated({ $0.isConnected }) { self.handle(.connected) }
     }
 
@@ -69,7 +75,8 @@ final class ContinuityEngine: @unchecked Sendable {
             finality: wish.finality,
             origin: wish.origin,
             isToldFinality: wish.isToldFinality,
-            verify: wish.verify
+            verify: wish.verify,
+            bufferLimit: wish.bufferLimit ?? self.bufferLimit
         )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
@@ -98,11 +105,10 @@ final class ContinuityEngine: @unchecked Sendable {
         }
     }
 
-    /// A consumer has taken what it had been given.
+    /// A consumer has taken what it had been given, and waited for room.
     func resume(_ consumer: ConsumerID) {
-        // It may be full again by now; then its pause is on its way.
-        guard self.consumers[consumer]?.feed.isFull == false else { return }
-        self.handle(.resumed(consumer))
+        guard let feed = self.consumers[consumer]?.feed else { return }
+        self.handle(.taken(consumer, upTo: feed.taken))
     }
 
     private func dismiss(_ local: LocalSubscriptionID?) {
@@ -136,9 +142,9 @@ final class ContinuityEngine: @unchecked Sendable {
         self.handle(.filterAdded(id, options))
         if case .pushed = wish.delivery, let session = self.session {
             let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
-                for log in logs { self?.handle(.log(id, log)) }
+                self?.handle(.logs(id, logs))
             } lost: { [weak self] in
-                self?.handle(.stalled)
+                self?.handle(.logsLost(id))
             }
             self.filters[id]?.stream = stream
             self.subscribe(stream.kept, .acknowledged(heads: false, filters: [id])) { [weak self] error in
@@ -214,7 +220,7 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     func tellAll(_ update: GaplessFeed.Update) {
-        for (id, consumer) in self.consumers where consumer.feed.add(update) { self.pause(id) }
+        for consumer in self.consumers.values { consumer.feed.add(ofConnection: update) }
     }
 
     /// The session is over.
@@ -232,16 +238,28 @@ final class ContinuityEngine: @unchecked Sendable {
 
     func handle(_ fact: ContinuityMachine.Fact) {
         guard self.ending == nil else { return }
-        for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
-            switch action {
-            case .tell(let consumer, let event):
-                guard let feed = self.consumers[consumer]?.feed else { continue }
-                if feed.add(.event(event)) { self.pause(consumer) }
-                // Nothing comes behind it.
-                if case .failed = event { feed.finish(.success(())) }
-            case .request(let request):
-                self.ask(request)
+        var facts = [fact]
+        while let fact = facts.popLast() {
+            var requests: [ChainRequest] = []
+            // Events of one consumer mostly follow each other: they go to its feed together.
+            var (consumer, updates): (ConsumerID?, [GaplessFeed.Update]) = (nil, [])
+            func deliver() {
+                if let consumer, let taken = self.deliver(updates, to: consumer) { facts.append(taken) }
+                updates = []
             }
+            for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
+                switch action {
+                case .tell(let id, let event):
+                    if id != consumer {
+                        deliver()
+                        consumer = id
+                    }
+                    updates.append(.event(event))
+                case .request(let request): requests.append(request)
+                }
+            }
+            deliver()
+            for request in requests { self.ask(request) }
         }
         self.scheduleDeadline()
         if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
@@ -253,15 +271,15 @@ final class ContinuityEngine: @unchecked Sendable {
             .sorted { $0.rawValue < $1.rawValue }
     }
 
-    /// A feed is full: the machine keeps references only, and fetches when the consumer comes back.
-    private func pause(_ consumer: ConsumerID) {
-        // Behind what is being told now.
-        self.loop.execute { [weak self] in
-            guard let self, self.consumers[consumer]?.feed.isFull == true else { return }
-            self.handle(.paused(consumer))
-            // It may have come back meanwhile.
-            self.resume(consumer)
-        }
+    /// - Returns: what the consumer has taken meanwhile, where the machine had no room for more.
+    private func deliver(_ updates: [GaplessFeed.Update], to id: ConsumerID) -> ContinuityMachine.Fact? {
+        guard !updates.isEmpty, let feed = self.consumers[id]?.feed else { return nil }
+        let wasPaused = self.machine.isPaused(id)
+        let taken = feed.add(updates, upTo: self.machine.toldBytes(id), isFull: wasPaused)
+        // Nothing comes behind it.
+        if case .event(.failed) = updates.last { feed.finish(.success(())) }
+        self.machine.taken(id, upTo: taken)
+        return wasPaused && !self.machine.isPaused(id) ? .taken(id, upTo: taken) : nil
     }
 
     private func scheduleDeadline() {
@@ -284,7 +302,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// Makes a request: one call, or a batch, so that one backend answers it.
     private func ask(_ request: ChainRequest) {
-        let collector = AnswerCollector(request) { [weak self] answers in
+        let collector = AnswerCollector(request, seed: self.machine.seed) { [weak self] answers in
             self?.handle(.answered(request.token, answers))
         }
         do throws(Web3Error) {
@@ -307,12 +325,14 @@ final class ContinuityEngine: @unchecked Sendable {
 /// `@unchecked Sendable`: touched on the session's loop alone.
 private final class AnswerCollector: @unchecked Sendable {
     private let calls: [ChainCall]
+    private let seed: UInt64
     private var answers: [ChainAnswer?]
     private var missing: Int
     private let body: ([ChainAnswer]) -> Void
 
-    init(_ request: ChainRequest, _ body: @escaping ([ChainAnswer]) -> Void) {
+    init(_ request: ChainRequest, seed: UInt64, _ body: @escaping ([ChainAnswer]) -> Void) {
         self.calls = request.calls
+        self.seed = seed
         self.answers = Array(repeating: nil, count: request.calls.count)
         self.missing = request.calls.count
         self.body = body
@@ -322,12 +342,12 @@ private final class AnswerCollector: @unchecked Sendable {
         guard self.answers.indices.contains(index), self.answers[index] == nil else { return }
         // The machine is told of the connection's end, which ends all requests.
         if case .failure(let error) = outcome, error.code == .connectionClosed { return }
-        self.answers[index] = Self.answer(outcome, to: self.calls[index])
+        self.answers[index] = Self.answer(outcome, to: self.calls[index], self.seed)
         self.missing -= 1
         if self.missing == 0 { self.body(self.answers.compactMap { $0 }) }
     }
 
-    private static func answer(_ outcome: Waiter.Outcome, to call: ChainCall) -> ChainAnswer {
+    private static func answer(_ outcome: Waiter.Outcome, to call: ChainCall, _ seed: UInt64) -> ChainAnswer {
         switch outcome {
         case .failure(let error):
             if error.code == .rateLimited {
@@ -340,6 +360,7 @@ private final class AnswerCollector: @unchecked Sendable {
                 return try bytes.withBytes { (bytes) throws(ValueError) in
                     switch call {
                     case .logs: .logs(try Results.decode(bytes, as: [Log].self))
+                    case .logKeys(let filter): .logKeys(try BlockLogKeys.read(bytes, filter, seed: seed))
                     case .header, .headerByHash: .header(try Results.decode(bytes, as: BlockHeader?.self))
                     }
                 }
@@ -355,7 +376,7 @@ extension EncodedRequest {
         switch call {
         case .header(let tag): try self.init("eth_getBlockByNumber", [tag, false])
         case .headerByHash(let hash): try self.init("eth_getBlockByHash", [hash, false])
-        case .logs(let filter): try self.init("eth_getLogs", [filter])
+        case .logs(let filter), .logKeys(let filter): try self.init("eth_getLogs", [filter])
         }
     }
 }

@@ -226,6 +226,7 @@ actor Session {
         }
         metrics.reconnects = self.pastMetrics.reconnects
         metrics.renewals = self.pastMetrics.renewals
+        metrics.bufferMemory += self.continuityEngine?.machine.heldBytes ?? 0
         return metrics
     }
 
