@@ -141,29 +141,34 @@ extension ContinuityMachine {
     }
 
     /// Blocks for which an answer is needed, the lowest first: those that were told and are in doubt, then those that a
-    /// consumer waits for, no more than there is room for, but one where everything waits for it.
-    private func blocksInNeed(_ book: LogBook, from next: UInt64, _ tip: UInt64) -> [ChainBlock] {
-        guard let base = self.window.base else { return [] }
+    /// consumer waits for, no more than there is room for, but each that a consumer cannot go on without.
+    ///
+    /// - Returns: the blocks, and the last for which there is room.
+    private func blocksInNeed(_ book: LogBook, from next: UInt64, _ tip: UInt64) -> ([ChainBlock], last: UInt64) {
+        guard let base = self.window.base else { return ([], 0) }
         var needed: [ChainBlock] = []
         for number in book.disputes.sorted() where number < next {
             guard let block = self.window[number] else { continue }
             if self.needsAnswer(book, block, tip, isWanted: false) { needed.append(block) }
         }
+        let nexts = self.consumers.filter { $0.options.filter == book.id && $0.state == .running && !$0.isPaused }
+            .map(\.validNext)
         var room = min(book.limit - book.entries.bytes, self.limits.answer)
+        var last = tip
         var number = max(next, base.number)
         while number <= tip, needed.isEmpty || number - needed[0].number < 256, let block = self.window[number] {
             let isNeeded = self.needsAnswer(book, block, tip, isWanted: true)
             if isNeeded || !needed.isEmpty { room -= book.expectedWeight(number) }
-            guard room > 0 || number <= next else { break }
-            if isNeeded { needed.append(block) }
+            if room <= 0 { last = min(last, number) }
+            if isNeeded, room > 0 || nexts.contains(number) { needed.append(block) }
             number += 1
         }
-        return needed
+        return (needed, last)
     }
 
     private mutating func requestBlocks(_ index: Int, from next: UInt64, _ tip: UInt64) -> Bool {
         let book = self.books[index]
-        let needed = self.blocksInNeed(book, from: next, tip)
+        let (needed, lastWithRoom) = self.blocksInNeed(book, from: next, tip)
         guard let first = needed.first, let base = self.window.base else { return false }
         // What was let go for want of room is read again for nothing.
         let isRead = book.entries[first.number]?.isWhole == false
@@ -182,7 +187,9 @@ extension ContinuityMachine {
             self.books[index].entries[block.number] = entry.reopened
         }
         let isPlain: (ChainBlock) -> Bool = { book.entries[$0.number]?.isDisputed == false }
-        let inSpan = needed.prefix { isPlain($0) && $0.number - first.number < self.planner.span }
+        let inSpan = needed.prefix {
+            isPlain($0) && $0.number - first.number < self.planner.span && $0.number <= lastWithRoom
+        }
         if inSpan.count >= Self.worthARange, book.options.verify != .logs, let last = inSpan.last {
             self.requestRange(index, first.number...last.number, isAudit: false)
             return true
@@ -364,7 +371,9 @@ extension ContinuityMachine {
             self.books[index].learn(weight: Self.weight(of: all), of: range.count)
         }
         for (number, told) in logs.sorted(by: { $0.key < $1.key }) {
-            guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else { continue }
+            guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else {
+                continue
+            }
             if isAudit {
                 self.books[index].auditRefusedAt = self.move
             } else {
@@ -457,12 +466,18 @@ extension ContinuityMachine {
             while self.books[index].entries.bytes > self.books[index].limit, let number = self.leastWanted(index) {
                 let isTold = self.isTold(number, index)
                 self.books[index].entries[number]?.forget(isTold: isTold)
-                let id = self.books[index].id
-                for consumer in self.consumers.indices
-                where self.consumers[consumer].options.filter == id && self.consumers[consumer].validNext <= number {
-                    self.consumers[consumer].lagsFrom = min(self.consumers[consumer].lagsFrom ?? .max, number)
-                }
+                self.noteLag(index, from: number)
             }
+        }
+    }
+
+    /// A block's logs were let go. Who could have been told of them lags; who holds blocks back by its own wish does not.
+    private mutating func noteLag(_ book: Int, from number: UInt64) {
+        for index in self.consumers.indices where self.consumers[index].options.filter == self.books[book].id {
+            guard self.consumers[index].validNext <= number,
+                number <= self.ceiling(self.consumers[index].options.finality) ?? 0
+            else { continue }
+            self.consumers[index].lagsFrom = min(self.consumers[index].lagsFrom ?? .max, number)
         }
     }
 

@@ -383,7 +383,8 @@ extension LogBook.Entry {
     }
 
     func isEqual(to other: [LogKey]) -> Bool {
-        self.letGo == 0 && self.keys.count == other.count && (self.keys == other || other.allSatisfy { self.contains($0) })
+        self.letGo == 0 && self.keys.count == other.count
+            && (self.keys == other || other.allSatisfy { self.contains($0) })
     }
 
     func commonPrefix(with other: [LogKey]) -> Int {

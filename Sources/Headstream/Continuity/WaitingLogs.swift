@@ -26,6 +26,8 @@ struct WaitingLogs: Sendable {
     private(set) var droppedTo: UInt64?
 
     mutating func add(_ event: ContinuityEvent, _ number: UInt64, _ hash: Hash32) {
+        let isLetGo = self.blocks[Name(number: number, hash: hash)].map { $0.letGo > 0 } ?? false
+        guard !isLetGo else { return self.noteLetGo(1, number, hash) }
         self.change(number, hash) { $0.events.append(event) }
         self.bytes += event.weight
         self.makeRoom()
@@ -43,13 +45,24 @@ struct WaitingLogs: Sendable {
         self.bytes += (self.blocks.count - known) * Self.weightOfBlock
     }
 
-    /// The lowest go: blocks that have not come yet are the higher ones.
+    /// The lowest go, since blocks that have not come yet are the higher ones: of each its logs, and only where that is not
+    /// enough that there were any.
     private mutating func makeRoom() {
         guard self.bytes > self.limit else { return }
-        for number in Set(self.blocks.keys.map(\.number)).sorted() where self.bytes > self.limit / 2 {
-            for name in self.blocks.keys.filter({ $0.number == number }) { _ = self.remove(name) }
+        let names = Dictionary(grouping: self.blocks.keys, by: \.number).sorted { $0.key < $1.key }
+        for (_, names) in names where self.bytes > self.limit / 2 {
+            for name in names { self.letGo(name) }
+        }
+        for (number, names) in names where self.bytes > self.limit {
+            for name in names { _ = self.remove(name) }
             self.drop(number)
         }
+    }
+
+    private mutating func letGo(_ name: Name) {
+        guard let block = self.remove(name) else { return }
+        self.blocks[name] = Block(letGo: block.letGo + block.events.count)
+        self.bytes += Self.weightOfBlock
     }
 
     private mutating func remove(_ name: Name) -> Block? {

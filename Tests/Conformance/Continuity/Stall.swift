@@ -33,7 +33,8 @@ enum Stall {
                     switch update {
                     case .item(let log):
                         let (number, place) = (log.blockNumber ?? 0, log.logIndex ?? 0)
-                        guard number == block ? place == index + 1 : number == max(block + 1, first) && place == 0 else {
+                        guard number == block ? place == index + 1 : number == max(block + 1, first) && place == 0
+                        else {
                             throw Failed("log \(place) of block \(number) behind \(index) of \(block)")
                         }
                         (block, index) = (number, place)
@@ -62,7 +63,8 @@ enum Stall {
             delays.sort()
             let held = memory.max() ?? 0
             let (half, most) = (delays[delays.count / 2], delays[delays.count * 99 / 100])
-            return "\(outcome.0) logs, told \(outcome.1) times that it lags; \(delays.count) requests, p50 \(half) µs, p99 \(most) µs; "
+            return
+                "\(outcome.0) logs, told \(outcome.1) times that it lags; \(delays.count) requests, p50 \(half) µs, p99 \(most) µs; "
                 + "memory \(before) kB, at a quarter \(memory[memory.count / 4]), at the end \(memory[memory.count - 1]), most \(held), "
                 + "after reading \(Descriptors.residentKilobytes)"
         }
