@@ -242,11 +242,12 @@ extension ContinuityMachine {
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
         guard tip >= first + book.auditInterval + 1 else { return }
         let span = min(book.auditInterval, self.planner.span)
+        // What was told is known: an answer is no longer than it need be.
         var last = first
-        var room = self.limits.answer - book.expectedWeight(first)
+        var weight = book.entries[first]?.weight ?? 0
         while last - first + 1 < span {
-            room -= book.expectedWeight(last + 1)
-            guard room > 0 else { break }
+            weight += book.entries[last + 1]?.weight ?? 0
+            guard weight <= self.limits.answer else { break }
             last += 1
         }
         let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(

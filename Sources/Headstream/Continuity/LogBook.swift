@@ -333,8 +333,14 @@ extension LogBook.Entry {
     mutating func insert(_ key: LogKey, _ event: ContinuityEvent) -> Int? {
         guard !self.contains(key) else { return nil }
         let place = self.upperBound(key)
-        if self.isWhole { self.events.insert(event, at: place) }
-        self.keys.insert(key, at: place)
+        if place < self.keys.count {
+            if self.isWhole { self.events.insert(event, at: place) }
+            self.keys.insert(key, at: place)
+        } else {
+            // As nearly all come.
+            if self.isWhole { self.events.append(event) }
+            self.keys.append(key)
+        }
         self.weight += event.weight
         return place
     }

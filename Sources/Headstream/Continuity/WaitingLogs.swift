@@ -26,10 +26,15 @@ struct WaitingLogs: Sendable {
     private(set) var droppedTo: UInt64?
 
     mutating func add(_ event: ContinuityEvent, _ number: UInt64, _ hash: Hash32) {
-        let isLetGo = self.blocks[Name(number: number, hash: hash)].map { $0.letGo > 0 } ?? false
-        guard !isLetGo else { return self.noteLetGo(1, number, hash) }
-        self.change(number, hash) { $0.events.append(event) }
-        self.bytes += event.weight
+        let weight = self.change(number, hash) { block in
+            guard block.letGo == 0 else {
+                block.letGo += 1
+                return 0
+            }
+            block.events.append(event)
+            return event.weight
+        }
+        self.bytes += weight
         self.makeRoom()
     }
 
@@ -39,10 +44,14 @@ struct WaitingLogs: Sendable {
         self.makeRoom()
     }
 
-    private mutating func change(_ number: UInt64, _ hash: Hash32, _ body: (inout Block) -> Void) {
+    private mutating func change<Result>(
+        _ number: UInt64,
+        _ hash: Hash32,
+        _ body: (inout Block) -> Result
+    ) -> Result {
         let known = self.blocks.count
-        body(&self.blocks[Name(number: number, hash: hash), default: Block()])
-        self.bytes += (self.blocks.count - known) * Self.weightOfBlock
+        defer { self.bytes += (self.blocks.count - known) * Self.weightOfBlock }
+        return body(&self.blocks[Name(number: number, hash: hash), default: Block()])
     }
 
     /// The lowest go, since blocks that have not come yet are the higher ones: of each its logs, and only where that is not

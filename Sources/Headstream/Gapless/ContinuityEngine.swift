@@ -241,24 +241,22 @@ final class ContinuityEngine: @unchecked Sendable {
         var facts = [fact]
         while let fact = facts.popLast() {
             var requests: [ChainRequest] = []
-            // Events of one consumer mostly follow each other: they go to its feed together.
-            var (consumer, updates): (ConsumerID?, [GaplessFeed.Update]) = (nil, [])
-            func deliver() {
-                if let consumer, let taken = self.deliver(updates, to: consumer) { facts.append(taken) }
-                updates = []
-            }
+            // What one consumer is told goes to its feed together.
+            var told: [(id: ConsumerID, updates: [GaplessFeed.Update])] = []
             for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
                 switch action {
                 case .tell(let id, let event):
-                    if id != consumer {
-                        deliver()
-                        consumer = id
+                    if told.last?.id != id {
+                        let place = told.firstIndex { $0.id == id }
+                        told.append(place.map { told.remove(at: $0) } ?? (id, []))
                     }
-                    updates.append(.event(event))
+                    told[told.count - 1].updates.append(.event(event))
                 case .request(let request): requests.append(request)
                 }
             }
-            deliver()
+            for (id, updates) in told {
+                if let taken = self.deliver(updates, to: id) { facts.append(taken) }
+            }
             for request in requests { self.ask(request) }
         }
         self.scheduleDeadline()
@@ -273,7 +271,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// - Returns: what the consumer has taken meanwhile, where the machine had no room for more.
     private func deliver(_ updates: [GaplessFeed.Update], to id: ConsumerID) -> ContinuityMachine.Fact? {
-        guard !updates.isEmpty, let feed = self.consumers[id]?.feed else { return nil }
+        guard let feed = self.consumers[id]?.feed else { return nil }
         let wasPaused = self.machine.isPaused(id)
         let taken = feed.add(updates, upTo: self.machine.toldBytes(id), isFull: wasPaused)
         // Nothing comes behind it.
