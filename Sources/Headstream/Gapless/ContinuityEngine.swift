@@ -157,6 +157,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private func subscribeHeads() {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+            // A turn may bring several blocks. Their logs first: with the heads first, blocks would look as if they had none.
+            self?.takeLogs()
             for head in heads { self?.handle(.head(head)) }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
@@ -164,6 +166,10 @@ final class ContinuityEngine: @unchecked Sendable {
         }
         self.heads = stream
         self.subscribe(stream.kept, .acknowledged(heads: true, filters: [])) { [weak self] in self?.refused($0) }
+    }
+
+    private func takeLogs() {
+        for id in self.filters.keys.sorted(by: { $0.rawValue < $1.rawValue }) { self.filters[id]?.stream?.take() }
     }
 
     /// Asks for a subscription, now where there is a connection, and on each later one.

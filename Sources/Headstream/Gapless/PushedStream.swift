@@ -58,7 +58,8 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         self.loop.atTurnEnd { self.take() }
     }
 
-    private func take() {
+    /// Takes what has come, now rather than at the end of the turn. Behind that nothing is left to be taken there.
+    func take() {
         self.isScheduled = false
         var items: [Decoder.Element] = []
         var isComplete = true
