@@ -55,7 +55,7 @@ sanitize: deps ## run the tests under the thread and the address sanitizer
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(WIDTH) ASAN_OPTIONS="detect_leaks=0 $(ASAN_OPTIONS)" \
 	$(SWIFT) test --sanitize address --scratch-path .build/sanitize-address
 
-autobahn: deps ## Autobahn|Testsuite on both ends, where a CPython 2.7 is; AUTOBAHN=--compression for its cases 12 and 13
+autobahn: deps ## Autobahn|Testsuite on both ends, where a CPython 2.7 is; AUTOBAHN=--compression for its cases 12 and 13, --tls for a sample over wss
 	@Tests/Scripts/install-dependencies.sh python3
 	@$(SWIFT) build -c release --product HeadstreamConformance
 	@Tests/Scripts/autobahn.py --driver "$$($(SWIFT) build -c release --show-bin-path)/HeadstreamConformance" $(AUTOBAHN)

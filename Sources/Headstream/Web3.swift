@@ -160,9 +160,9 @@ public struct Web3: Sendable {
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
         let session = self.session
-        let outcome = await session.call(isRepeatable: request.isRepeatable) { connection, timeout in
+        let outcome = await session.call(isRepeatable: request.isRepeatable) { connection, time in
             let id = session.ids.take()
-            return await connection.call(id, text: request.text(for: id), timeout: timeout)
+            return await connection.call(id, text: request.text(for: id), time: time)
         }
         let bytes: ResponseBytes
         switch outcome {
@@ -201,11 +201,12 @@ public struct Web3: Sendable {
             messages.append((first, items.count, EncodedRequest.batchText(of: encoded, firstID: first)))
         }
         var connection = self.session.connection
-        var results = await connection.callBatch(messages, timeout: configuration.requestTimeout)
+        let time = RequestTime(from: self.session.loop.now, for: configuration.requestTimeout)
+        var results = await connection.callBatch(messages, time: time)
         // Another connection had taken its place, so that nothing was sent.
         while results.allSatisfy(\.isUnsentForClose), self.session.connection !== connection {
             connection = self.session.connection
-            results = await connection.callBatch(messages, timeout: configuration.requestTimeout)
+            results = await connection.callBatch(messages, time: time)
         }
         let outcomes = results.map { $0.mapError { self.session.error($0) } }
         if case .failure(let error)? = outcomes.first, outcomes.allSatisfy({ $0.isUnsent || $0.isCancelled }) {

@@ -141,30 +141,31 @@ struct HeadstreamBench {
     private func read(_ web3: Web3, count: Int) async throws {
         guard count > 0 else { return }
         switch (self.options.mode, self.options.kind) {
-        case (.rate, .logs): try await self.readRate(web3.eth.logs(), count) { $0.data }
-        case (.rate, .heads): try await self.readRate(web3.eth.newHeads(), count) { $0.extraData }
-        case (.nested, .logs): try await self.readNested(web3.eth.logs(), web3, count)
-        case (.nested, .heads): try await self.readNested(web3.eth.newHeads(), web3, count)
-        case (.slow, .logs), (.slowclose, .logs): try await self.readSlowly(web3.eth.logs().updates, web3, count)
+        case (.rate, .logs): try await self.readRate(web3.eth.logs(continuity: .live), count) { $0.data }
+        case (.rate, .heads): try await self.readRate(web3.eth.newHeads(continuity: .live), count) { $0.extraData }
+        case (.nested, .logs): try await self.readNested(web3.eth.logs(continuity: .live), web3, count)
+        case (.nested, .heads): try await self.readNested(web3.eth.newHeads(continuity: .live), web3, count)
+        case (.slow, .logs), (.slowclose, .logs):
+            try await self.readSlowly(web3.eth.logs(continuity: .live).updates, web3, count)
         case (.slow, .heads), (.slowclose, .heads):
-            try await self.readSlowly(web3.eth.newHeads().updates, web3, count)
+            try await self.readSlowly(web3.eth.newHeads(continuity: .live).updates, web3, count)
         case (_, .logs) where self.options.continuity == .gapless:
-            var read = 0
-            for try await _ in web3.eth.logs(LogFilter(), continuity: .gapless()) {
-                read += 1
-                if read == count { break }
-            }
-            self.run.received.add(read, ordering: .relaxed)
-        case (_, .logs):
             var read = 0
             for try await _ in web3.eth.logs() {
                 read += 1
                 if read == count { break }
             }
             self.run.received.add(read, ordering: .relaxed)
+        case (_, .logs):
+            var read = 0
+            for try await _ in web3.eth.logs(continuity: .live) {
+                read += 1
+                if read == count { break }
+            }
+            self.run.received.add(read, ordering: .relaxed)
         case (_, .heads):
             var read = 0
-            for try await _ in web3.eth.newHeads() {
+            for try await _ in web3.eth.newHeads(continuity: .live) {
                 read += 1
                 if read == count { break }
             }
@@ -230,7 +231,7 @@ struct HeadstreamBench {
     private func hold(_ web3: Web3) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                for try await _ in web3.eth.newHeads() { self.run.received.add(1, ordering: .relaxed) }
+                for try await _ in web3.eth.newHeads(continuity: .live) { self.run.received.add(1, ordering: .relaxed) }
             }
             try await EventLoop.shared.sleep(for: .seconds(self.options.count))
             self.run.measure()

@@ -11,7 +11,7 @@ import CHeadstreamBytes
 ///
 /// `@unchecked Sendable`, here and for `Plan`: the memory is filled before `init` returns and only read afterwards.
 @usableFromInline
-package final class JSONShape: @unchecked Sendable {
+package final class JSONShape: Equatable, @unchecked Sendable {
     /// What stands for a field's value.
     @usableFromInline
     package enum Form: UInt8, Sendable {
@@ -34,7 +34,7 @@ package final class JSONShape: @unchecked Sendable {
     }
 
     /// The field of the last step, behind whose run the message ends.
-    package static let end: UInt8 = 255
+    @inlinable package static var end: UInt8 { 255 }
     /// What a shape may take; an object that needs more is not learnt.
     package static let maximumSteps = 64
     package static let maximumBytes = 4096
@@ -80,6 +80,17 @@ package final class JSONShape: @unchecked Sendable {
             steps: UnsafeBufferPointer(steps),
             runs: runs.baseAddress.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(nothing.utf8Start)
         )
+    }
+
+    @usableFromInline
+    package static func == (one: JSONShape, other: JSONShape) -> Bool {
+        one.bytes.elementsEqual(other.bytes)
+            && one.plan.steps.elementsEqual(other.plan.steps) { $0.count == $1.count && $0.field == $1.field }
+    }
+
+    /// All runs.
+    private var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: self.plan.runs, count: self.plan.steps.reduce(0) { $0 + Int($1.count) })
     }
 
     deinit {

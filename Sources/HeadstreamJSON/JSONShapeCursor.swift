@@ -36,6 +36,13 @@ package struct JSONShapeCursor {
         self.runs = plan.runs
     }
 
+    @inlinable @inline(__always)
+    init(at: UnsafeRawPointer, end: UnsafeRawPointer) {
+        self.at = at
+        self.end = end
+        self.runs = at
+    }
+
     /// Whether everything fitted and the message ends here.
     @inlinable package var isAtEnd: Bool {
         @inline(__always) get { self.stillFits && self.at == self.end }

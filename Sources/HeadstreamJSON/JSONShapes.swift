@@ -5,13 +5,16 @@
 /// next one is.
 ///
 /// A decoder tries `plan` and calls `hit()`; where it does not fit it tries `others` and calls `hit(other:)`; where none does it
-/// reads the message as any JSON, and if that went well and `missed()` says so, learns its shape and gives it to `add`.
+/// reads the message in another way, and if that went well and `missed()` says so, learns its shape and gives it to `add`.
+/// Shapes that are of no use are forgotten, so that nothing is tried for long where nothing fits.
 @usableFromInline
 package struct JSONShapes: Sendable {
     /// How many shapes are kept; the one learnt first makes way.
     package static let capacity = 4
     /// So many messages that fit are worth a new shape at once.
     static let worthwhileHits = 64
+    /// Where so many messages come between two shapes learnt, a shape that does not fit the message behind it is forgotten.
+    static let patience = 8
     /// The most messages that do not fit between two shapes learnt.
     static let longestPause = 1024
 
@@ -28,7 +31,14 @@ package struct JSONShapes: Sendable {
     private var pause = 1
     private var missesUntilLearning = 0
 
-    package init() {}
+    /// Gives, for a shape that was learnt, the same one that others use already.
+    private let share: (@Sendable (JSONShape) -> JSONShape)?
+
+    /// - Parameter share: gives, for a shape that was learnt, the same one that other decoders use already, so that they read
+    ///   by the same memory.
+    package init(sharing share: (@Sendable (JSONShape) -> JSONShape)? = nil) {
+        self.share = share
+    }
 
     /// The current shape fitted.
     @inlinable @inline(__always)
@@ -46,6 +56,10 @@ package struct JSONShapes: Sendable {
 
     /// None fitted, and the message is well-formed: whether to learn its shape.
     package mutating func missed() -> Bool {
+        if self.hits == 0, self.pause > Self.patience, self.current != nil {
+            self.current = nil
+            self.others = []
+        }
         guard self.missesUntilLearning == 0 else {
             self.missesUntilLearning -= 1
             return false
@@ -59,7 +73,7 @@ package struct JSONShapes: Sendable {
     /// A shape that was learnt; it is tried first from now on.
     package mutating func add(_ shape: JSONShape) {
         if let current = self.current { self.others.append(current) }
-        self.current = shape
+        self.current = self.share?(shape) ?? shape
         if self.others.count >= Self.capacity { self.others.removeFirst() }
     }
 }

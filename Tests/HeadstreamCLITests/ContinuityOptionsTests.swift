@@ -16,10 +16,15 @@ struct ContinuityOptionsTests {
         FileManager.default.temporaryDirectory.appendingPathComponent("headstream-\(UUID().uuidString)").path
     }
 
-    @Test("Live is the default; whatever asks for more makes a stream gapless")
+    @Test("Gapless is the default, live a choice")
     func modes() throws {
-        #expect(try Self.following([]).gapless == nil)
-        #expect(try !Self.following([]).reconnects)
+        let plain = try #require(try Self.following([]).gapless)
+        #expect(plain.continuity == .gapless() && plain.start == .latest && plain.finality == .latest)
+        #expect(try Self.following([]).reconnects)
+        #expect(try Self.following(["--replay", "some.io"]).gapless != nil)
+        #expect(try Self.following(["--live"]).gapless == nil)
+        #expect(try !Self.following(["--live"]).reconnects)
+        #expect(try Self.following(["--live", "--when-full", "drop-oldest", "--buffer", "1MiB"]).gapless == nil)
         #expect(try Self.following(["--live", "--updates"]).reconnects)
         let gapless = try #require(try Self.following(["--gapless", "64"]).gapless)
         #expect(gapless.continuity == .gapless(limit: .init(blocks: 64)) && gapless.start == .latest)
@@ -37,10 +42,11 @@ struct ContinuityOptionsTests {
             (["--live", "--finality", "safe"], "--finality"), (["--live", "--from", "5"], "--from"),
             (["--live", "--resume", "/tmp/none"], "--resume"),
             (["--confirmations", "2", "--finality", "safe"], "both"), (["--gapless", "0"], "at least 1"),
-            (["--gapless", "5", "--replay", "some.io"], "--replay"),
+            (["--resume", "/tmp/none", "--replay", "some.io"], "--resume"),
+            (["--from", "5", "--replay", "some.io"], "--from"),
             (["--verify", "headers", "--live"], "--verify"), (["--verify", "much"], "headers or logs"),
-            (["--gapless", "5", "--when-full", "drop-oldest"], "--when-full"),
-            (["--gapless", "5", "--buffer", "1MiB"], "--buffer"), (["--finality", "latest"], "safe or finalized"),
+            (["--when-full", "drop-oldest"], "--when-full is for --live"),
+            (["--buffer", "1MiB"], "--buffer is for --live"), (["--finality", "latest"], "safe or finalized"),
             (["--from", "latest"], "19000000"), (["--from", "0x"], "0x121eac0"), (["--from", "-1"], "block's number"),
         ]
     )

@@ -49,7 +49,7 @@ struct OtherKindsRunTests {
     @Test("subscribe takes any method with its parameters, in other namespaces too")
     func subscribe() async throws {
         let heads = try await BuiltCommand.run(["subscribe", "eth_subscribe", "newHeads", "--replay", Self.geth])
-        let known = try await BuiltCommand.run(["heads", "--json", "--replay", Self.geth])
+        let known = try await BuiltCommand.run(["heads", "--live", "--json", "--replay", Self.geth])
         #expect(heads.code == 0 && heads.lines == known.lines && heads.lines.count > 5)
         for (file, words, key) in [
             ("substrate", ["chain_subscribeNewHead"], "parentHash"), ("solana", ["logsSubscribe", "all"], "value"),
@@ -79,7 +79,9 @@ struct OtherKindsRunTests {
     @Test("--buffer and --when-full: a wrong one is told, every policy has a name")
     func buffers() async throws {
         for policy in ["wait", "drop-oldest", "drop-newest", "coalesce", "fail"] {
-            let words = ["heads", "--replay", Self.geth, "--when-full", policy, "--buffer", "1MiB", "--count", "3"]
+            let words =
+                ["heads", "--live", "--replay", Self.geth, "--count", "3"]
+                + ["--when-full", policy, "--buffer", "1MiB"]
             let told = try await BuiltCommand.run(words)
             #expect(told.code == 0 && told.lines.count == 4, "\(told.errors)")
         }

@@ -78,7 +78,8 @@ struct SecureCommandTests {
         for count in 1...24 {
             try await self.withNode(flood) { node, authority, _ in
                 let words = [
-                    "heads", "--url", "\(node.endpoint)", "--json", "--count", "\(count)", "--cacert", authority,
+                    "heads", "--live", "--url", "\(node.endpoint)", "--json", "--count", "\(count)",
+                    "--cacert", authority,
                 ]
                 // What is alive when a process ends is no leak.
                 let environment = ["ASAN_OPTIONS": "detect_leaks=0"]

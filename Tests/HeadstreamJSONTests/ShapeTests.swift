@@ -92,6 +92,35 @@ struct ShapeTests {
         }
     }
 
+    @Test("Members are found by their keys, in any order, and nothing else is")
+    func members() {
+        let keys: [StaticString] = [
+            "a", "b", "ab", "abcdefgh", "abcdefghi", "abcdefghij", "list", "flag", "0123456789012345678901234567890",
+        ]
+        let members = JSONMembers(
+            keys.enumerated().map { index, key in
+                JSONMembers.Member(key, UInt8(index), index == 6 ? .hexArray : index == 7 ? .bool : .hex)
+            }
+        )
+        func found(_ text: String) -> UInt8? {
+            (Array(text.utf8) + [UInt8](repeating: 0x22, count: 64)).withUnsafeBytes { bytes in
+                var cursor = JSONShapeCursor(UnsafeRawBufferPointer(rebasing: bytes[..<text.utf8.count]))
+                return cursor.takeMember(members, after: nil)?.field
+            }
+        }
+        for (index, key) in keys.enumerated() {
+            let value = index == 6 ? "[" : index == 7 ? "t" : "\"0x1"
+            #expect(found("{\"\(key)\":\(value)") == UInt8(index), "\(key)")
+            // What stands for a flag is looked at when it is read.
+            #expect(index == 7 || found("{\"\(key)\": \(value)") == nil, "\(key)")
+            #expect(found("{\"\(key)x\":\(value)") == nil, "\(key)")
+            for count in 0..<key.utf8CodeUnitCount + 4 {
+                #expect(found(String("{\"\(key)\":\(value)".prefix(count))) == nil)
+            }
+        }
+        #expect(found("{\"\":\"0x1") == nil && found("{}") == nil && found("") == nil && found("[\"a\":\"0x1") == nil)
+    }
+
     @Test("What cannot be a shape is not learnt")
     func refused() {
         for text in [

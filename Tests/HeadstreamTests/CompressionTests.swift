@@ -20,7 +20,7 @@ struct CompressionTests {
         configuration.compression = compression
         let web3 = try await Web3.connect(to: node.endpoint, configuration: configuration)
         var heads: [BlockHeader] = []
-        for try await head in web3.eth.newHeads() {
+        for try await head in web3.eth.newHeads(continuity: .live) {
             heads.append(head)
             if heads.count == 10 { break }
         }

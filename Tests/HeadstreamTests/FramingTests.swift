@@ -292,7 +292,7 @@ struct FramingTests {
             client.notify("0x1", Samples.header(7, extra: #","futureField":"0x2a","another":{"a":[1]}"#))
         }
         try await stage.run(script: script) { web3, _ in
-            for try await head in web3.eth.newHeads() {
+            for try await head in web3.eth.newHeads(continuity: .live) {
                 #expect(head.number == 7)
                 #expect(head.extra?.unknown["futureField"]?.stringValue == "0x2a")
                 break

@@ -212,7 +212,11 @@ enum Cuts {
                 guard (try? await session.connection.open()) != nil else { return }
                 let id = session.ids.take()
                 let text = Array(#"{"jsonrpc":"2.0","id":\#(id.rawValue),"method":"m","params":[]}"#.utf8)
-                _ = await session.connection.call(id, text: text, timeout: .seconds(3600))
+                _ = await session.connection.call(
+                    id,
+                    text: text,
+                    time: RequestTime(from: session.loop.now, for: .seconds(3600))
+                )
             }
             let loop = configuration.loop
             for _ in 0..<turns {

@@ -24,7 +24,7 @@ enum ReadmeSamples {
     }
 
     static func updates(_ web3: Web3) async throws {
-        let heads = web3.eth.newHeads(whenFull: .dropOldest, bufferLimit: 1 << 20)
+        let heads = web3.eth.newHeads(continuity: .live, whenFull: .dropOldest, bufferLimit: 1 << 20)
         for try await update in heads.updates {
             switch update {
             case .item(let head): print(head.number)
@@ -35,7 +35,7 @@ enum ReadmeSamples {
     }
 
     static func gapless(_ web3: Web3, _ filter: LogFilter) async throws {
-        for try await update in web3.eth.logs(filter, continuity: .gapless()).updates {
+        for try await update in web3.eth.logs(filter).updates {
             switch update {
             case .item(let log): print(log.blockNumber ?? 0, log.logIndex ?? 0)
             case .rollback(let block, _): print("void: everything above block", block)

@@ -108,7 +108,11 @@ struct RefusalTests {
             let session = Session(to: [await server.endpoint], configuration: configuration)
             let id = session.ids.take()
             let start = try #require(configuration.loop).now
-            let outcome = await session.connection.call(id, text: Array("{}".utf8), timeout: .seconds(30))
+            let outcome = await session.connection.call(
+                id,
+                text: Array("{}".utf8),
+                time: RequestTime(from: session.loop.now, for: .seconds(30))
+            )
             guard case .failure(let error) = outcome else {
                 Issue.record("no failure")
                 return

@@ -131,8 +131,10 @@ struct ReplayTests {
         let address = try Address("0x12c528ad35f274226b35ec3fe8dd37668a3b8979")
         return try await SimulatedLoop.run(seed: seed) { loop in
             try await withReplay(of: path, configuration: loop.configuration) { web3, _ in
-                async let heads = web3.eth.newHeads().reduce(into: []) { $0.append($1) }
-                async let logs = web3.eth.logs(LogFilter(address: address)).reduce(into: []) { $0.append($1) }
+                async let heads = web3.eth.newHeads(continuity: .live).reduce(into: []) { $0.append($1) }
+                async let logs = web3.eth.logs(LogFilter(address: address), continuity: .live).reduce(into: []) {
+                    $0.append($1)
+                }
                 let result = try await (heads, logs)
                 return Run(digest: loop.traceDigest, heads: result.0, logs: result.1)
             }

@@ -40,7 +40,11 @@ struct RequestEdgeTests {
             // A time of its own: the requests behind it may take what the machine takes.
             let id = web3.session.ids.take()
             let text = try EncodedRequest("late", []).text(for: id)
-            let outcome = await web3.session.connection.call(id, text: text, timeout: .milliseconds(50))
+            let outcome = await web3.session.connection.call(
+                id,
+                text: text,
+                time: RequestTime(from: web3.session.loop.now, for: .milliseconds(50))
+            )
             guard case .failure(let error) = outcome else {
                 Issue.record("an answer to a request that had none")
                 return

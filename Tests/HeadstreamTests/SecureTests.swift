@@ -39,7 +39,7 @@ struct SecureTests {
         try await withReplay(of: path, on: .secureWebSocket()) { web3, node in
             #expect("\(node.endpoint)".hasPrefix("wss://127.0.0.1:"))
             var count = 0
-            for try await _ in web3.eth.newHeads() { count += 1 }
+            for try await _ in web3.eth.newHeads(continuity: .live) { count += 1 }
             #expect(count == 11)
         }
     }

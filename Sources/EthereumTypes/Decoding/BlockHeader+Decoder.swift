@@ -1,13 +1,16 @@
 package import HeadstreamJSON
 
 extension BlockHeader {
-    /// Decodes the heads of one subscription: by the shape that its node gives them, else as any JSON.
+    /// Decodes the heads of one subscription: by the shape that its node gives them, else by keys, else as any JSON.
     ///
-    /// See ``JSONShape``. A copy learns on its own from then on.
+    /// See ``JSONShape`` and ``JSONMembers``. A copy learns on its own from then on.
     package struct Decoder: Sendable {
-        private var shapes = JSONShapes()
+        private var shapes: JSONShapes
 
-        package init() {}
+        /// - Parameter share: see ``JSONShapes/init(sharing:)``.
+        package init(sharing share: (@Sendable (JSONShape) -> JSONShape)? = nil) {
+            self.shapes = JSONShapes(sharing: share)
+        }
 
         /// Decodes one header.
         ///
@@ -35,9 +38,12 @@ extension BlockHeader {
                     return header
                 }
             }
-            var reader = JSONReader(bytes)
-            let header = try BlockHeader(from: &reader)
-            try reader.finish()
+            var header = BlockHeader.empty()
+            if !header.fill(from: bytes) {
+                var reader = JSONReader(bytes)
+                header = try BlockHeader(from: &reader)
+                try reader.finish()
+            }
             if self.shapes.missed(), let shape = JSONShape(learning: bytes, field: Field.named) {
                 self.shapes.add(shape)
             }
@@ -98,6 +104,35 @@ extension BlockHeader {
             key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
         }
 
+        static let all: [JSONMembers.Member] = [
+            .init("hash", Field.hash.rawValue, .hex),
+            .init("size", Field.size.rawValue, .hex),
+            .init("miner", Field.miner.rawValue, .hex),
+            .init("nonce", Field.nonce.rawValue, .hex),
+            .init("number", Field.number.rawValue, .hex),
+            .init("mixHash", Field.mixHash.rawValue, .hex),
+            .init("gasUsed", Field.gasUsed.rawValue, .hex),
+            .init("gasLimit", Field.gasLimit.rawValue, .hex),
+            .init("stateRoot", Field.stateRoot.rawValue, .hex),
+            .init("logsBloom", Field.logsBloom.rawValue, .hex),
+            .init("timestamp", Field.timestamp.rawValue, .hex),
+            .init("extraData", Field.extraData.rawValue, .hex),
+            .init("parentHash", Field.parentHash.rawValue, .hex),
+            .init("sha3Uncles", Field.unclesHash.rawValue, .hex),
+            .init("difficulty", Field.difficulty.rawValue, .hex),
+            .init("slotNumber", Field.slotNumber.rawValue, .hex),
+            .init("blobGasUsed", Field.blobGasUsed.rawValue, .hex),
+            .init("receiptsRoot", Field.receiptsRoot.rawValue, .hex),
+            .init("requestsHash", Field.requestsHash.rawValue, .hex),
+            .init("baseFeePerGas", Field.baseFeePerGas.rawValue, .hex),
+            .init("excessBlobGas", Field.excessBlobGas.rawValue, .hex),
+            .init("withdrawalsRoot", Field.withdrawalsRoot.rawValue, .hex),
+            .init("totalDifficulty", Field.totalDifficulty.rawValue, .hex),
+            .init("transactionsRoot", Field.transactionsRoot.rawValue, .hex),
+            .init("blockAccessListHash", Field.blockAccessListHash.rawValue, .hex),
+            .init("parentBeaconBlockRoot", Field.parentBeaconBlockRoot.rawValue, .hex),
+        ]
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
             Field.of(key).map { ($0.rawValue, .hex) }
         }
@@ -131,39 +166,68 @@ extension BlockHeader {
             guard cursor.take(step) else { return false }
             guard step.field <= Field.timestamp.rawValue else { break }
             let field = unsafeBitCast(step.field, to: Field.self)
-            switch field {
-            case .hash: cursor.hash(into: &self.hash)
-            case .parentHash: cursor.hash(into: &self.parentHash)
-            case .unclesHash: cursor.hash(into: &self.unclesHash)
-            case .stateRoot: cursor.hash(into: &self.stateRoot)
-            case .transactionsRoot: cursor.hash(into: &self.transactionsRoot)
-            case .receiptsRoot: cursor.hash(into: &self.receiptsRoot)
-            case .mixHash: cursor.hash(into: &self.mixHash)
-            case .withdrawalsRoot: cursor.hash(into: &self.withdrawalsRootValue)
-            case .parentBeaconBlockRoot: cursor.hash(into: &self.parentBeaconBlockRootValue)
-            case .requestsHash: cursor.hash(into: &self.requestsHashValue)
-            case .blockAccessListHash: cursor.hash(into: &self.blockAccessListHashValue)
-            case .logsBloom: withUnsafeMutablePointer(to: &self.logsBloom) { cursor.hex(into: $0, count: 256) }
-            case .miner: cursor.address(into: &self.miner)
-            case .number: self.number = cursor.quantity()
-            case .timestamp: self.timestamp = cursor.quantity()
-            case .gasLimit: self.gasLimit = cursor.quantity()
-            case .gasUsed: self.gasUsed = cursor.quantity()
-            case .nonce:
-                withUnsafeMutablePointer(to: &self.nonce) { cursor.hex(into: $0, count: 8) }
-                self.nonce = UInt64(bigEndian: self.nonce)
-            case .difficulty: self.difficultyWord = cursor.quantity()
-            case .baseFeePerGas: self.baseFeePerGasWord = cursor.quantity()
-            case .totalDifficulty: (self.totalDifficultyHigh, self.totalDifficultyLow) = cursor.wideQuantity()
-            case .blobGasUsed: self.blobGasUsedValue = cursor.quantity()
-            case .excessBlobGas: self.excessBlobGasValue = cursor.quantity()
-            case .slotNumber: self.slotNumberValue = cursor.quantity()
-            case .size: self.sizeValue = cursor.quantity()
-            case .extraData: cursor.bytes(into: &self.extraData)
-            }
+            self.take(field, from: &cursor)
             present.formUnion(field.presence)
         }
         self.present = present
         return cursor.isAtEnd
+    }
+
+    /// Reads a header whose members are in any order, each once, into an empty one; false where it is written otherwise than
+    /// nodes do, and the header then holds anything.
+    @inline(never)
+    private mutating func fill(from bytes: UnsafeRawBufferPointer) -> Bool {
+        var cursor = JSONShapeCursor(bytes)
+        var last: JSONShape.Form?
+        var present: Presence = []
+        while let (number, form) = cursor.takeMember(Self.members, after: last) {
+            guard number <= Field.timestamp.rawValue else {
+                self.present = present
+                return cursor.isAtEnd && present.isSuperset(of: [.required, Field.number.presence])
+            }
+            let field = unsafeBitCast(number, to: Field.self)
+            guard present.isDisjoint(with: field.presence) else { return false }
+            present.formUnion(field.presence)
+            self.take(field, from: &cursor)
+            last = form
+        }
+        return false
+    }
+
+    private static let members = JSONMembers(Field.all)
+
+    /// Takes a field's value.
+    @inline(__always)
+    private mutating func take(_ field: Field, from cursor: inout JSONShapeCursor) {
+        switch field {
+        case .hash: cursor.hash(into: &self.hash)
+        case .parentHash: cursor.hash(into: &self.parentHash)
+        case .unclesHash: cursor.hash(into: &self.unclesHash)
+        case .stateRoot: cursor.hash(into: &self.stateRoot)
+        case .transactionsRoot: cursor.hash(into: &self.transactionsRoot)
+        case .receiptsRoot: cursor.hash(into: &self.receiptsRoot)
+        case .mixHash: cursor.hash(into: &self.mixHash)
+        case .withdrawalsRoot: cursor.hash(into: &self.withdrawalsRootValue)
+        case .parentBeaconBlockRoot: cursor.hash(into: &self.parentBeaconBlockRootValue)
+        case .requestsHash: cursor.hash(into: &self.requestsHashValue)
+        case .blockAccessListHash: cursor.hash(into: &self.blockAccessListHashValue)
+        case .logsBloom: withUnsafeMutablePointer(to: &self.logsBloom) { cursor.hex(into: $0, count: 256) }
+        case .miner: cursor.address(into: &self.miner)
+        case .number: self.number = cursor.quantity()
+        case .timestamp: self.timestamp = cursor.quantity()
+        case .gasLimit: self.gasLimit = cursor.quantity()
+        case .gasUsed: self.gasUsed = cursor.quantity()
+        case .nonce:
+            withUnsafeMutablePointer(to: &self.nonce) { cursor.hex(into: $0, count: 8) }
+            self.nonce = UInt64(bigEndian: self.nonce)
+        case .difficulty: self.difficultyWord = cursor.quantity()
+        case .baseFeePerGas: self.baseFeePerGasWord = cursor.quantity()
+        case .totalDifficulty: (self.totalDifficultyHigh, self.totalDifficultyLow) = cursor.wideQuantity()
+        case .blobGasUsed: self.blobGasUsedValue = cursor.quantity()
+        case .excessBlobGas: self.excessBlobGasValue = cursor.quantity()
+        case .slotNumber: self.slotNumberValue = cursor.quantity()
+        case .size: self.sizeValue = cursor.quantity()
+        case .extraData: cursor.bytes(into: &self.extraData)
+        }
     }
 }

@@ -1,13 +1,16 @@
 package import HeadstreamJSON
 
 extension Log {
-    /// Decodes the logs of one subscription: by the shape that its node gives them, else as any JSON.
+    /// Decodes the logs of one subscription: by the shape that its node gives them, else by keys, else as any JSON.
     ///
-    /// See ``JSONShape``. A copy learns on its own from then on.
+    /// See ``JSONShape`` and ``JSONMembers``. A copy learns on its own from then on.
     package struct Decoder: Sendable {
-        private var shapes = JSONShapes()
+        private var shapes: JSONShapes
 
-        package init() {}
+        /// - Parameter share: see ``JSONShapes/init(sharing:)``.
+        package init(sharing share: (@Sendable (JSONShape) -> JSONShape)? = nil) {
+            self.shapes = JSONShapes(sharing: share)
+        }
 
         /// Decodes one log.
         ///
@@ -35,9 +38,12 @@ extension Log {
                     return log
                 }
             }
-            var reader = JSONReader(bytes)
-            let log = try Log(from: &reader)
-            try reader.finish()
+            var log = Log.empty()
+            if !log.fill(from: bytes) {
+                var reader = JSONReader(bytes)
+                log = try Log(from: &reader)
+                try reader.finish()
+            }
             if self.shapes.missed(), let shape = JSONShape(learning: bytes, field: Field.named) {
                 self.shapes.add(shape)
             }
@@ -74,6 +80,24 @@ extension Log {
             key.hasEscapes ? key.withUnescaped { Field($0) } : Field(key)
         }
 
+        var bit: UInt32 { 1 &<< UInt32(self.rawValue) }
+
+        /// Without these a log is refused.
+        static let required = Field.address.bit | Field.topics.bit | Field.data.bit
+
+        static let all: [JSONMembers.Member] = [
+            .init("address", Field.address.rawValue, .hex),
+            .init("topics", Field.topics.rawValue, .hexArray),
+            .init("data", Field.data.rawValue, .hex),
+            .init("blockHash", Field.blockHash.rawValue, .hex),
+            .init("blockNumber", Field.blockNumber.rawValue, .hex),
+            .init("blockTimestamp", Field.blockTimestamp.rawValue, .hex),
+            .init("transactionHash", Field.transactionHash.rawValue, .hex),
+            .init("transactionIndex", Field.transactionIndex.rawValue, .hex),
+            .init("logIndex", Field.logIndex.rawValue, .hex),
+            .init("removed", Field.removed.rawValue, .bool),
+        ]
+
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
             guard let field = Field.of(key) else { return nil }
             return switch field {
@@ -105,33 +129,60 @@ extension Log {
         var cursor = JSONShapeCursor(bytes, plan)
         for step in plan.steps {
             guard cursor.take(step) else { return false }
-            switch Field(rawValue: step.field) {
-            case .address: cursor.address(into: &self.address)
-            case .topics: self.fillTopics(from: &cursor)
-            case .data: cursor.bytes(into: &self.data)
-            case .blockHash:
-                cursor.hash(into: &self.blockHashValue)
-                self.flags.insert(.blockHash)
-            case .blockNumber:
-                self.blockNumberValue = cursor.quantity()
-                self.flags.insert(.blockNumber)
-            case .blockTimestamp:
-                self.blockTimestampValue = cursor.quantity()
-                self.flags.insert(.blockTimestamp)
-            case .transactionHash:
-                cursor.hash(into: &self.transactionHashValue)
-                self.flags.insert(.transactionHash)
-            case .transactionIndex:
-                self.transactionIndexValue = cursor.quantity()
-                self.flags.insert(.transactionIndex)
-            case .logIndex:
-                self.logIndexValue = cursor.quantity()
-                self.flags.insert(.logIndex)
-            case .removed: if cursor.bool() { self.flags.insert(.removed) }
-            case nil: break
-            }
+            guard let field = Field(rawValue: step.field) else { break }
+            self.take(field, from: &cursor)
         }
         return cursor.isAtEnd
+    }
+
+    /// Reads a log whose members are in any order, each once, into an empty one; false where it is written otherwise than
+    /// nodes do, and the log then holds anything.
+    @inline(never)
+    private mutating func fill(from bytes: UnsafeRawBufferPointer) -> Bool {
+        var cursor = JSONShapeCursor(bytes)
+        var last: JSONShape.Form?
+        var seen: UInt32 = 0
+        while let (number, form) = cursor.takeMember(Self.members, after: last) {
+            guard let field = Field(rawValue: number) else {
+                return cursor.isAtEnd && seen & Field.required == Field.required
+            }
+            guard seen & field.bit == 0 else { return false }
+            seen |= field.bit
+            self.take(field, from: &cursor)
+            last = form
+        }
+        return false
+    }
+
+    private static let members = JSONMembers(Field.all)
+
+    /// Takes a field's value.
+    @inline(__always)
+    private mutating func take(_ field: Field, from cursor: inout JSONShapeCursor) {
+        switch field {
+        case .address: cursor.address(into: &self.address)
+        case .topics: self.fillTopics(from: &cursor)
+        case .data: cursor.bytes(into: &self.data)
+        case .blockHash:
+            cursor.hash(into: &self.blockHashValue)
+            self.flags.insert(.blockHash)
+        case .blockNumber:
+            self.blockNumberValue = cursor.quantity()
+            self.flags.insert(.blockNumber)
+        case .blockTimestamp:
+            self.blockTimestampValue = cursor.quantity()
+            self.flags.insert(.blockTimestamp)
+        case .transactionHash:
+            cursor.hash(into: &self.transactionHashValue)
+            self.flags.insert(.transactionHash)
+        case .transactionIndex:
+            self.transactionIndexValue = cursor.quantity()
+            self.flags.insert(.transactionIndex)
+        case .logIndex:
+            self.logIndexValue = cursor.quantity()
+            self.flags.insert(.logIndex)
+        case .removed: if cursor.bool() { self.flags.insert(.removed) }
+        }
     }
 
     @inline(__always)

@@ -2,41 +2,70 @@ import HeadstreamRPC
 import HeadstreamSockets
 import HeadstreamWebSocket
 
+/// When a request was made, and until when it may be answered; on the loop's clock.
+struct RequestTime: Sendable {
+    let now: LoopInstant
+    let deadline: LoopInstant
+
+    init(from now: LoopInstant, for timeout: Duration) {
+        self.now = now
+        self.deadline = now.advanced(by: timeout)
+    }
+
+    init(from now: LoopInstant, until deadline: LoopInstant) {
+        self.now = now
+        self.deadline = deadline
+    }
+}
+
+/// What a caller waits for.
+private enum CallersRequest: Sendable {
+    /// The whole message.
+    case call([UInt8])
+    indirect case subscribe(KeptSubscription)
+}
+
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
     /// Sends a request and returns its result's bytes.
-    nonisolated func call(_ id: RequestID, text: [UInt8], timeout: Duration) async -> Waiter.Outcome {
-        await self.waiting(for: id) { connection, waiter in
-            let now = connection.loop.now
-            connection.inbound.processor.submit(
-                id,
-                text: text,
-                now: now.nanoseconds,
-                deadline: now.advanced(by: timeout).nanoseconds,
-                waiter: waiter,
-                actions: &connection.actions
-            )
-        }
+    @inline(__always)
+    nonisolated func call(_ id: RequestID, text: [UInt8], time: RequestTime) async -> Waiter.Outcome {
+        await self.outcome(of: .call(text), id, time)
     }
 
     /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
     /// session keeps it.
-    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, timeout: Duration) async -> Waiter.Outcome {
-        let text = kept.request.text(for: id)
-        return await self.waiting(for: id) { connection, waiter in
+    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime) async -> Waiter.Outcome {
+        await self.outcome(of: .subscribe(kept), id, time)
+    }
+
+    /// A caller's request, on the loop.
+    private func submit(_ request: CallersRequest, _ id: RequestID, _ time: RequestTime, _ waiter: Waiter) {
+        switch request {
+        case .call(let text):
+            self.inbound.processor.submit(
+                id,
+                text: text,
+                now: time.now.nanoseconds,
+                deadline: time.deadline.nanoseconds,
+                waiter: waiter,
+                actions: &self.actions
+            )
+        case .subscribe(let kept):
             let keeper = Waiter.callback { outcome in
-                if case .success = outcome { connection.owner.acknowledged(kept, on: connection) }
+                if case .success = outcome { self.owner.acknowledged(kept, on: self) }
                 waiter.resume(with: outcome)
             }
-            connection.subscribe(kept, id: id, text: text, timeout: timeout, waiter: keeper)
+            self.subscribe(kept, id: id, time: time, waiter: keeper)
         }
+        self.perform()
     }
 
     /// Makes a subscription anew that had another connection before.
     func subscribe(_ kept: KeptSubscription, _ body: @escaping @Sendable (Waiter.Outcome) -> Void) {
         let id = self.inbound.processor.ids.take(kind: self.inbound.processor.ids.kind(of: kept.methods))
-        let timeout = self.configuration.requestTimeout
-        self.subscribe(kept, id: id, text: kept.request.text(for: id), timeout: timeout, waiter: .callback(body))
+        let time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
+        self.subscribe(kept, id: id, time: time, waiter: .callback(body))
         self.perform()
     }
 
@@ -47,22 +76,15 @@ extension Connection {
         self.perform()
     }
 
-    private func subscribe(
-        _ kept: KeptSubscription,
-        id: RequestID,
-        text: [UInt8],
-        timeout: Duration,
-        waiter: Waiter
-    ) {
-        let now = self.loop.now
+    private func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime, waiter: Waiter) {
         self.inbound.processor.subscribe(
             kept.local,
             kept.methods,
             id: id,
-            text: text,
+            text: kept.request.text(for: id),
             buffer: kept.buffer,
-            now: now.nanoseconds,
-            deadline: now.advanced(by: timeout).nanoseconds,
+            now: time.now.nanoseconds,
+            deadline: time.deadline.nanoseconds,
             waiter: waiter,
             actions: &self.actions
         )
@@ -87,47 +109,56 @@ extension Connection {
     ///
     /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
     /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
-    private nonisolated func waiting(
-        for id: RequestID,
-        _ submit: @escaping @Sendable (isolated Connection, Waiter) -> Void
+    @inline(__always)
+    private nonisolated func outcome(
+        of request: CallersRequest,
+        _ id: RequestID,
+        _ time: RequestTime
     ) async -> Waiter.Outcome {
-        let cancellation = CancellationFlag()
-        return await withTaskCancellationHandler {
+        await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                self.onLoop { connection in
-                    guard !cancellation.isSet else {
-                        return continuation.resume(returning: .failure(RPCError(.cancelled, "cancelled")))
-                    }
-                    submit(connection, .continuation(continuation))
-                    connection.perform()
+                // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
+                if Task.isCancelled { return continuation.resume(returning: Self.cancelledOutcome) }
+                let waiter = Waiter.continuation(continuation)
+                if self.loop.isCurrent {
+                    self.assumeIsolated { $0.submit(request, id, time, waiter) }
+                } else {
+                    self.enqueue { $0.submit(request, id, time, waiter) }
+                    // The handler may have run meanwhile, and its job have come before the request's.
+                    if Task.isCancelled { self.cancel(id, count: 1) }
                 }
             }
         } onCancel: {
-            cancellation.set()
-            self.enqueue { connection in
-                connection.inbound.processor.cancelled(id, actions: &connection.actions)
-                connection.perform()
+            self.cancel(id, count: 1)
+        }
+    }
+
+    private static var cancelledOutcome: Waiter.Outcome { .failure(RPCError(.cancelled, "cancelled")) }
+
+    /// Ends requests with ids in sequence as cancelled, where they wait; from any thread, without waiting.
+    private nonisolated func cancel(_ first: RequestID, count: Int) {
+        self.enqueue { connection in
+            for offset in 0..<count {
+                connection.inbound.processor.cancelled(first.advanced(by: offset), actions: &connection.actions)
             }
+            connection.perform()
         }
     }
 
     /// Sends a batch's messages and returns an outcome for each item, in their order.
     nonisolated func callBatch(
         _ messages: [(first: RequestID, count: Int, text: [UInt8])],
-        timeout: Duration
+        time: RequestTime
     ) async -> [Waiter.Outcome] {
-        let cancellation = CancellationFlag()
-        return await withTaskCancellationHandler {
+        await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                let total = messages.reduce(0) { $0 + $1.count }
+                // As for one request.
+                if Task.isCancelled {
+                    return continuation.resume(returning: Array(repeating: Self.cancelledOutcome, count: total))
+                }
+                let collector = BatchCollector(count: total, continuation: continuation)
                 self.onLoop { connection in
-                    let total = messages.reduce(0) { $0 + $1.count }
-                    // As for one request: what is cancelled already is not sent.
-                    guard !cancellation.isSet else {
-                        let outcome = Waiter.Outcome.failure(RPCError(.cancelled, "cancelled"))
-                        return continuation.resume(returning: Array(repeating: outcome, count: total))
-                    }
-                    let collector = BatchCollector(count: total, continuation: continuation)
-                    let now = connection.loop.now
                     var index = 0
                     for message in messages {
                         let waiters = (index..<index + message.count).map { Waiter.item(collector, $0) }
@@ -135,22 +166,23 @@ extension Connection {
                         connection.inbound.processor.submitBatch(
                             message.first,
                             text: message.text,
-                            now: now.nanoseconds,
-                            deadline: now.advanced(by: timeout).nanoseconds,
+                            now: time.now.nanoseconds,
+                            deadline: time.deadline.nanoseconds,
                             waiters: waiters,
                             actions: &connection.actions
                         )
                     }
                     connection.perform()
                 }
+                if Task.isCancelled { self.cancel(messages) }
             }
         } onCancel: {
-            cancellation.set()
-            self.enqueue { connection in
-                connection.cancel(messages)
-                connection.perform()
-            }
+            self.cancel(messages)
         }
+    }
+
+    private nonisolated func cancel(_ messages: [(first: RequestID, count: Int, text: [UInt8])]) {
+        for message in messages { self.cancel(message.first, count: message.count) }
     }
 
     /// Does `body` on the loop: at once where the caller is on it, else soon.
@@ -159,14 +191,6 @@ extension Connection {
             self.assumeIsolated { body($0) }
         } else {
             self.enqueue(body)
-        }
-    }
-
-    private func cancel(_ messages: [(first: RequestID, count: Int, text: [UInt8])]) {
-        for message in messages {
-            for offset in 0..<message.count {
-                self.inbound.processor.cancelled(message.first.advanced(by: offset), actions: &self.actions)
-            }
         }
     }
 
@@ -224,6 +248,7 @@ extension Connection {
         while !self.actions.isEmpty {
             var actions = RequestProcessorActions()
             swap(&actions, &self.actions)
+            defer { self.actions.takeStorage(of: &actions) }
             if actions.hasFilled { self.wakeAtTurnEnd() }
             for message in actions.messages { self.send(message) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }

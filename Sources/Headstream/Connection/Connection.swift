@@ -41,8 +41,10 @@ actor Connection {
 
     var phase = Phase.idle
     var channel: (any Channel)?
-    var inbound: InboundPath
-    var actions = RequestProcessorActions()
+    // What each message and request goes through is not checked for overlapping accesses at run time: the loop is one
+    // thread, and what is called meanwhile is told by actions, carried out afterwards.
+    @exclusivity(unchecked) var inbound: InboundPath
+    @exclusivity(unchecked) var actions = RequestProcessorActions()
     var closing = ClosingHandshake(role: .client)
     var pongs = PongPolicy()
     /// At the end of this turn a look at the pongs that wait is queued.

@@ -133,7 +133,7 @@ extension ContinuityMachine {
         case .open: break
         }
         if entry.doubt != nil, entry.doubtedAt >= self.move { return false }
-        let depth = tip - block.number
+        let depth = self.isOver ? 2 : tip - block.number
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
         if let doubt = entry.doubt, doubt.isEmpty, entry.keys.isEmpty, depth < 2 { return false }
         if !entry.isWhole || book.holds || entry.isDisputed || !book.isCovered(block) { return true }
@@ -291,7 +291,7 @@ extension ContinuityMachine {
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
             self.books[index].learn(weight: Self.weight(of: wanted), of: 1)
-            let depth = pending.tip >= ref.number ? pending.tip - ref.number : 0
+            let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
             }
@@ -392,7 +392,7 @@ extension ContinuityMachine {
             guard let block = self.window[number] else { return }
             if !isAudit, let entry = self.books[index].entries[number], entry.state == .open || !entry.isWhole {
                 let wanted = (logs[number] ?? []).filter { self.books[index].filter.matches($0) }
-                let depth = witness.number >= number ? witness.number - number : 0
+                let depth = self.isOver ? 2 : witness.number >= number ? witness.number - number : 0
                 if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                     self.changed(index, change)
                 }

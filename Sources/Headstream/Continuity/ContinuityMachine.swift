@@ -28,6 +28,10 @@ package struct ContinuityMachine: Sendable {
         case deadlineReached
         /// Somebody suspects that heads are missing: the watchdog.
         case stalled
+        /// Nobody wants heads any more, and they are not subscribed to: what is known grows old.
+        case idle
+        /// No block will come any more, as behind a recording: what the node says of the newest ones is its last word.
+        case over
         /// A filter may have consumers from now on.
         case filterAdded(FilterID, FilterOptions)
         case filterRemoved(FilterID)
@@ -88,6 +92,7 @@ package struct ContinuityMachine: Sendable {
     var quietUntil: UInt64 = 0
 
     var isConnected = false
+    var isOver = false
     /// Whether this connection has answered `latest`.
     var isLevel = false
     var bloomsAreTrusted = true
@@ -166,6 +171,18 @@ package struct ContinuityMachine: Sendable {
         case .failed(let token, let failure): self.answered(token, [.failure(failure)])
         case .deadlineReached: break
         case .stalled: self.wantsLatest = true
+        case .idle:
+            // Who comes next begins above the newest block of then, and not above that of now.
+            let isConnected = self.isConnected
+            self.connectionEnded()
+            self.isConnected = isConnected
+            self.window.removeAll()
+            self.move += 1
+        case .over:
+            self.isOver = true
+            self.wantsLatest = true
+            // What was in doubt until the next block is asked for again.
+            self.move += 1
         case .filterAdded(let id, let options):
             if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options, seed: self.seed)) }
         case .filterRemoved(let id): self.books.removeAll { $0.id == id }

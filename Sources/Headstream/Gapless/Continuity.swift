@@ -1,6 +1,7 @@
 public import EthereumTypes
 
-/// How a stream of heads or logs treats what it missed.
+/// How a gapless stream of heads or logs, which is what these are by default, treats what it missed. The other kind is
+/// ``LiveContinuity``.
 public struct Continuity: Hashable, Sendable {
     /// The most that is caught up with; beyond it a gap is told.
     public struct Limit: Hashable, Sendable {
@@ -21,6 +22,14 @@ public struct Continuity: Hashable, Sendable {
     ///
     /// The limit of a client's first gapless stream holds for all of them.
     public static func gapless(limit: Limit = Limit()) -> Continuity { Continuity(limit: limit) }
+}
+
+/// The streams that are what the node pushes and no more: `newHeads(continuity: .live)`. They ask for nothing, they choose
+/// what a slow consumer costs, and what a lost connection costs is told.
+public struct LiveContinuity: Hashable, Sendable {
+    public static let live = LiveContinuity()
+
+    private init() {}
 }
 
 /// Where a gapless stream begins.
@@ -69,12 +78,14 @@ extension Eth {
     /// New heads of the chain, none missing: each links to the one before.
     ///
     /// ```swift
-    /// for try await head in web3.eth.newHeads(continuity: .gapless()) { … }
+    /// for try await head in web3.eth.newHeads() { print(head.number) }
     /// ```
     ///
     /// Heads that were missed, while the connection was down, because the node skipped them or because the consumer was
-    /// slow, are fetched. A head whose parent is not the head before voids everything from its number up. At a gap, which is
-    /// told where more is missing than the limit allows, the loop throws; ``GaplessHeads/updates`` tell it and go on.
+    /// slow, are fetched; where nothing was, that costs no request. A head whose parent is not the head before voids
+    /// everything from its number up. At a gap, which is told where more is missing than the limit allows, the loop throws;
+    /// ``GaplessHeads/updates`` tell it and go on. What the node pushes and no more is
+    /// ``newHeads(continuity:whenFull:bufferLimit:priority:)``.
     ///
     /// - Parameters:
     ///   - continuity: with the most to catch up with.
@@ -83,7 +94,7 @@ extension Eth {
     ///   - verify: how far what the node says is checked; `.logs` is no more than `.headers` here.
     ///   - bufferLimit: the most bytes that wait for a slow consumer; the configuration's by default (16 MiB).
     public func newHeads(
-        continuity: Continuity,
+        continuity: Continuity = .gapless(),
         from start: StreamStart = .latest,
         finality: Finality = .latest,
         verify: Verification = .off,
@@ -101,10 +112,14 @@ extension Eth {
 
     /// Logs that match a filter, none missing and none twice, in the chain's order.
     ///
-    /// Logs of blocks that leave the chain are told again with `removed` true, highest first, whatever the node does.
+    /// Logs of blocks that leave the chain are told again with `removed` true, highest first, whatever the node does. What
+    /// the node pushes and no more is ``logs(_:continuity:whenFull:bufferLimit:priority:)``.
     ///
     /// - Parameters:
-    ///   - filter: its block range is not used.
+    ///   - filter: all logs by default; its block range is not used.
+    ///   - continuity: with the most to catch up with.
+    ///   - start: where to begin; above the newest block by default.
+    ///   - finality: until when a block's logs are held back; not at all by default.
     ///   - audit: pushed logs are compared with what `eth_getLogs` gives every so many blocks; 1 holds each block until then.
     ///   - delivery: whether logs are pushed, or asked for block by block, which is cheaper for filters with several logs a
     ///     block on hosted nodes.
@@ -112,8 +127,8 @@ extension Eth {
     ///   - bufferLimit: the most bytes that wait for a slow consumer; the configuration's by default (16 MiB). Beyond it logs
     ///     are let go, and fetched again as it reads.
     public func logs(
-        _ filter: LogFilter,
-        continuity: Continuity,
+        _ filter: LogFilter = LogFilter(),
+        continuity: Continuity = .gapless(),
         from start: StreamStart = .latest,
         finality: Finality = .latest,
         audit: Int = 32,

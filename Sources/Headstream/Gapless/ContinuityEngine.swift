@@ -36,6 +36,8 @@ final class ContinuityEngine: @unchecked Sendable {
     var timesBehind = 0
     /// Requests in a row that the node did not answer.
     var unanswered = 0
+    /// What stands in for `latest` where the node does not tell it, `ContinuityEngine+latest.swift`.
+    var withoutLatest = WithoutLatest()
 
     private struct Consumer {
         let feed: GaplessFeed
@@ -99,6 +101,8 @@ final class ContinuityEngine: @unchecked Sendable {
         if self.consumers.isEmpty {
             self.dismiss(self.heads?.local)
             self.heads = nil
+            self.withoutLatest = WithoutLatest()
+            self.handle(.idle)
             self.hasToldStall = false
             self.watchdog.stopped()
             self.scheduleWatchdog()
@@ -141,7 +145,8 @@ final class ContinuityEngine: @unchecked Sendable {
         self.filters[id] = PushedFilter(options: options, consumers: 1)
         self.handle(.filterAdded(id, options))
         if case .pushed = wish.delivery, let session = self.session {
-            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
+            let stream = PushedStream(session, LogsRequest(filter), Log.Decoder(sharing: session.shapes.share)) {
+                [weak self] logs in
                 self?.handle(.logs(id, logs))
             } lost: { [weak self] in
                 self?.handle(.logsLost(id))
@@ -156,10 +161,14 @@ final class ContinuityEngine: @unchecked Sendable {
 
     private func subscribeHeads() {
         guard self.heads == nil, let session = self.session else { return }
-        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
+            [weak self] heads in
             // A turn may bring several blocks. Their logs first: with the heads first, blocks would look as if they had none.
             self?.takeLogs()
-            for head in heads { self?.handle(.head(head)) }
+            for head in heads {
+                self?.handle(.head(head))
+                self?.noteForLatest(head)
+            }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
@@ -205,6 +214,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// The next connection stands; its subscriptions are being made.
     func connected() {
         self.tellAll(.reconnected)
+        self.withoutLatest = WithoutLatest()
         self.handle(.connected)
         self.unanswered = 0
         // From here on, and not from the acknowledgement, which may never come from this node.
@@ -214,6 +224,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Another connection has taken the place of the last; the machine is told by the acknowledgements on it.
     func renewed() {
         self.unanswered = 0
+        self.renewedForLatest()
         self.watchdog.renewed(now: self.loop.now.nanoseconds)
         self.scheduleWatchdog()
     }
@@ -233,11 +244,29 @@ final class ContinuityEngine: @unchecked Sendable {
     func end(_ error: Web3Error?) {
         if let deadline = self.deadline { self.loop.cancel(deadline) }
         self.deadline = nil
-        let ending = error.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
+        // In a replay the end of a connection is the recording's.
+        let failure = self.session?.configuration.endOfConnectionEndsStreams == true ? nil : error
+        let ending = failure.map { Result<Void, Web3Error>.failure($0) } ?? .success(())
         self.ending = ending
         self.watchdog.stopped()
         self.scheduleWatchdog()
         for consumer in self.consumers.values { consumer.feed.finish(ending) }
+    }
+
+    /// The recording that is replayed is over. What was pushed at its end may still have to be made sense of: streams end
+    /// when everything is told that can be, gaps too.
+    func recordingEnded() {
+        // Behind what came with the last read, which is published at that read's end and taken at its turn's.
+        self.loop.execute { [weak self] in self?.loop.atTurnEnd { self?.handle(.over) } }
+    }
+
+    /// Whether nothing will be told any more, unless more comes.
+    private var isSettled: Bool {
+        if self.withoutLatest.isWaiting { return true }
+        return self.machine.isAtRest && !self.machine.wantsLatest && self.machine.inFlight.isEmpty
+            && self.machine.quietUntil <= self.machine.now && self.machine.backfill.retryAt == nil
+            && self.machine.books.allSatisfy { $0.retryAt == nil }
+            && self.machine.consumers.allSatisfy { !$0.isPaused }
     }
 
     // MARK: The machine
@@ -267,6 +296,12 @@ final class ContinuityEngine: @unchecked Sendable {
         }
         self.scheduleDeadline()
         if self.machine.isAtRest, let tip = self.machine.tip { self.watchdog.level(tip.number) }
+        self.settle()
+    }
+
+    /// Ends the streams of a replay that is over, when nothing is left to be told.
+    func settle() {
+        if self.machine.isOver, self.isSettled { self.end(nil) }
     }
 
     /// The subscriptions that everything stands on, to be made anew.
@@ -307,7 +342,7 @@ final class ContinuityEngine: @unchecked Sendable {
     /// Makes a request: one call, or a batch, so that one backend answers it.
     private func ask(_ request: ChainRequest) {
         let collector = AnswerCollector(request, seed: self.machine.seed) { [weak self] answers in
-            self?.handle(.answered(request.token, answers))
+            self?.answered(request, answers)
         }
         do throws(Web3Error) {
             let texts = try request.calls.map { (call) throws(Web3Error) in try EncodedRequest(call) }

@@ -67,7 +67,7 @@ final class GaplessCore {
     }
 
     /// The next of the updates that were taken; nil where there is none left.
-    private func nextBuffered() -> GaplessFeed.Update? {
+    func nextBuffered() -> GaplessFeed.Update? {
         guard self.next < self.batch.count, !self.isSuspended else { return nil }
         defer { self.next += 1 }
         return self.batch[self.next]

@@ -1,7 +1,7 @@
 public import EthereumTypes
 
-/// Heads with none missing, as `web3.eth.newHeads(continuity:)` gives them. Cold: each iteration is a stream of its own;
-/// all of a client's share one server subscription.
+/// Heads with none missing, as `web3.eth.newHeads()` gives them. Cold: each iteration is a stream of its own; all of a
+/// client's share one server subscription.
 public struct GaplessHeads: AsyncSequence, Sendable {
     public typealias Element = BlockHeader
     public typealias Failure = Web3Error
@@ -45,19 +45,27 @@ public struct GaplessHeads: AsyncSequence, Sendable {
             -> BlockHeader?
         {
             while let update = try await self.core.nextUpdate() {
-                guard case .event(let event) = update else { continue }
-                do throws(PlainStreamFailure) {
-                    if let head = try self.plain.take(event) { return head }
-                } catch {
-                    throw Web3Error(error)
-                }
+                if let head = try self.take(update) { return head }
             }
             return nil
+        }
+
+        /// The next head of those that are there; nil where there is none.
+        mutating func nextInHand() throws(Web3Error) -> BlockHeader? {
+            while let update = self.core.nextBuffered() {
+                if let head = try self.take(update) { return head }
+            }
+            return nil
+        }
+
+        private mutating func take(_ update: GaplessFeed.Update) throws(Web3Error) -> BlockHeader? {
+            guard case .event(let event) = update else { return nil }
+            do throws(PlainStreamFailure) { return try self.plain.take(event) } catch { throw Web3Error(error) }
         }
     }
 }
 
-/// Logs with none missing and none twice, as `web3.eth.logs(_:continuity:)` gives them.
+/// Logs with none missing and none twice, as `web3.eth.logs(_:)` gives them.
 public struct GaplessLogs: AsyncSequence, Sendable {
     public typealias Element = Log
     public typealias Failure = Web3Error
@@ -103,18 +111,31 @@ public struct GaplessLogs: AsyncSequence, Sendable {
             while true {
                 if let log = self.pending.popFirst() { return log }
                 guard let update = try await self.core.nextUpdate() else { return nil }
-                guard case .event(let event) = update else { continue }
-                // Nearly all of them.
-                if case .log(let log) = event {
-                    self.plain.take(log: event)
-                    return log
-                }
-                do throws(PlainStreamFailure) {
-                    self.pending = try self.plain.take(event)[...]
-                } catch {
-                    throw Web3Error(error)
-                }
+                if let log = try self.take(update) { return log }
             }
+        }
+
+        /// The next log of those that are there; nil where there is none.
+        mutating func nextInHand() throws(Web3Error) -> Log? {
+            while true {
+                if let log = self.pending.popFirst() { return log }
+                guard let update = self.core.nextBuffered() else { return nil }
+                if let log = try self.take(update) { return log }
+            }
+        }
+
+        @inline(__always)
+        private mutating func take(_ update: GaplessFeed.Update) throws(Web3Error) -> Log? {
+            guard case .event(let event) = update else { return nil }
+            // Nearly all of them.
+            if case .log(let log) = event {
+                self.plain.take(log: event)
+                return log
+            }
+            do throws(PlainStreamFailure) { self.pending = try self.plain.take(event)[...] } catch {
+                throw Web3Error(error)
+            }
+            return nil
         }
     }
 }

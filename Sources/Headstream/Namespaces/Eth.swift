@@ -16,17 +16,21 @@ public struct Eth: Sendable {
 
     // MARK: Streams
 
-    /// New heads of the chain, from now on.
+    /// New heads as the node pushes them, from now on, and no more: nothing is asked for, what is missed while there is no
+    /// connection stays missing and is told, and a reorganisation shows as the node tells it.
+    /// ``newHeads(continuity:from:finality:verify:)`` misses nothing.
     ///
     /// ```swift
-    /// for try await head in web3.eth.newHeads() { print(head.number) }
+    /// for try await head in web3.eth.newHeads(continuity: .live) { print(head.number) }
     /// ```
     ///
     /// - Parameters:
+    ///   - continuity: `.live`.
     ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
     ///   - bufferLimit: in bytes; the configuration's by default (16 MiB).
     ///   - priority: which streams give way first when the buffers of all of them are full together.
     public func newHeads(
+        continuity: LiveContinuity,
         whenFull: BufferPolicy? = nil,
         bufferLimit: Int? = nil,
         priority: BufferPriority = .normal
@@ -38,10 +42,18 @@ public struct Eth: Sendable {
         )
     }
 
-    /// Logs of new blocks that match a filter, from now on. A log whose block left the chain comes again with
-    /// `removed` true, where the node tells it.
+    /// Logs of new blocks that match a filter, as the node pushes them, from now on, and no more. A log whose block left the
+    /// chain comes again with `removed` true, where the node tells it.
+    ///
+    /// - Parameters:
+    ///   - filter: all logs by default.
+    ///   - continuity: `.live`.
+    ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.
+    ///   - bufferLimit: in bytes; the configuration's by default (16 MiB).
+    ///   - priority: which streams give way first when the buffers of all of them are full together.
     public func logs(
         _ filter: LogFilter = LogFilter(),
+        continuity: LiveContinuity,
         whenFull: BufferPolicy? = nil,
         bufferLimit: Int? = nil,
         priority: BufferPriority = .normal
@@ -53,7 +65,8 @@ public struct Eth: Sendable {
         )
     }
 
-    /// Makes a subscription; returns once the node has acknowledged it, so that a refused one throws here.
+    /// Makes a live subscription: what the node pushes from its acknowledgement on, and no more. Returns once the node has
+    /// acknowledged it, so that a refused one throws here.
     public func subscribe<Request: SubscriptionRequest>(
         _ request: Request,
         whenFull: BufferPolicy? = nil,

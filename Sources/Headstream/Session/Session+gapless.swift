@@ -22,7 +22,7 @@ extension Session {
     /// Makes a subscription of the session's own, on this connection and each later one.
     func adopt(_ kept: KeptSubscription) {
         self.subscriptions[kept.local] = kept
-        self.learnChain()
+        if self.keepsSubscriptions { self.learnChain() }
         if self.isConnected { self.subscribeAgain(kept.local, on: self.connection) }
     }
 

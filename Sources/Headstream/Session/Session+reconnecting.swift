@@ -268,6 +268,10 @@ extension Session {
                 continue
             }
             guard var kept = self.subscriptions.removeValue(forKey: local), kept.isOwn else { continue }
+            if self.configuration.endOfConnectionEndsStreams {
+                self.continuityEngine?.recordingEnded()
+                continue
+            }
             kept.refusals += 1
             self.subscriptions[local] = kept
             self.subscribeLater(kept, on: self.connection, atLeast: .zero)

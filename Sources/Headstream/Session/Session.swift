@@ -29,6 +29,7 @@ actor Session {
     nonisolated let losses = Locked(Losses())
     private nonisolated let nextLocalID = Atomic<UInt64>(1)
     nonisolated let states = StateBroadcaster()
+    nonisolated let shapes = SharedShapes()
 
     /// What callers are told about connections that are over.
     struct Losses: Sendable {
@@ -234,20 +235,20 @@ actor Session {
 
     /// Makes a request on the connection, and again on the next where it was lost: always where the request had not gone
     /// out, and else where that does no harm. All within the request's time.
+    @inline(__always)
     nonisolated func call(
-        isRepeatable: Bool,
-        _ body: (Connection, Duration) async -> Waiter.Outcome
+        isRepeatable: @autoclosure () -> Bool,
+        _ body: (Connection, RequestTime) async -> Waiter.Outcome
     ) async -> Waiter.Outcome {
-        var timeout = self.configuration.requestTimeout
-        let deadline = self.loop.now.advanced(by: timeout)
+        var time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
         var connection = self.connection
         while true {
-            let outcome = await body(connection, timeout)
-            guard case .failure(let error) = outcome, error.code == .connectionClosed, isRepeatable || !error.wasSent,
-                await self.nextConnection(after: connection, until: deadline)
+            let outcome = await body(connection, time)
+            guard case .failure(let error) = outcome, error.code == .connectionClosed, !error.wasSent || isRepeatable(),
+                await self.nextConnection(after: connection, until: time.deadline)
             else { return outcome }
             connection = self.connection
-            timeout = deadline.since(self.loop.now)
+            time = RequestTime(from: self.loop.now, until: time.deadline)
         }
     }
 

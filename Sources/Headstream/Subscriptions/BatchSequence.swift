@@ -58,6 +58,56 @@ extension StreamCore: BatchSource {
     typealias Item = Decoder.Element
 }
 
+/// Batches of a gapless stream.
+private final class GaplessBatchSource<Item: Sendable, Base: GaplessItemIterator<Item>>: BatchSource {
+    private var base: Base
+    /// What ended a batch, to be thrown behind it.
+    private var failure: Web3Error?
+
+    init(_ base: Base) {
+        self.base = base
+    }
+
+    func nextBatch(upTo limit: Int) async throws(Web3Error) -> [Item]? {
+        if let failure = self.failure.take() { throw failure }
+        guard let first = try await self.base.next(isolation: #isolation) else { return nil }
+        var batch = [first]
+        do throws(Web3Error) {
+            while batch.count < limit, let item = try self.base.nextInHand() { batch.append(item) }
+        } catch {
+            self.failure = error
+        }
+        return batch
+    }
+}
+
+/// An iterator that knows what is there without waiting.
+protocol GaplessItemIterator<Item> {
+    associatedtype Item: Sendable
+
+    nonisolated(nonsending) mutating func next(isolation: (any Actor)?) async throws(Web3Error) -> Item?
+    mutating func nextInHand() throws(Web3Error) -> Item?
+}
+
+extension GaplessHeads.Iterator: GaplessItemIterator {}
+extension GaplessLogs.Iterator: GaplessItemIterator {}
+
+extension GaplessHeads {
+    /// The same stream in batches of what is there, at most `limit` heads and never none; see ``BatchSequence``. A gap comes
+    /// behind the heads before it.
+    public func batches(upTo limit: Int) -> BatchSequence<BlockHeader> {
+        BatchSequence(upTo: limit) { GaplessBatchSource(self.makeAsyncIterator()) }
+    }
+}
+
+extension GaplessLogs {
+    /// The same stream in batches of what is there, at most `limit` logs and never none; see ``BatchSequence``. A gap comes
+    /// behind the logs before it.
+    public func batches(upTo limit: Int) -> BatchSequence<Log> {
+        BatchSequence(upTo: limit) { GaplessBatchSource(self.makeAsyncIterator()) }
+    }
+}
+
 extension HeadSequence {
     /// The same stream in batches of what is there, at most `limit` heads and never none; see ``BatchSequence``.
     public func batches(upTo limit: Int) -> BatchSequence<BlockHeader> {

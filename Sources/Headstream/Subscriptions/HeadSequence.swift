@@ -1,7 +1,7 @@
 public import EthereumTypes
 import HeadstreamRPC
 
-/// New heads of the chain, as `web3.eth.newHeads()` gives them.
+/// New heads as the node pushes them: `web3.eth.newHeads(continuity: .live)`.
 ///
 /// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
 /// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
@@ -17,7 +17,14 @@ public struct HeadSequence: AsyncSequence, Sendable {
     let options: BufferOptions
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: StreamCore(self.session, self.request, self.options, BlockHeader.Decoder()))
+        Iterator(
+            core: StreamCore(
+                self.session,
+                self.request,
+                self.options,
+                BlockHeader.Decoder(sharing: self.session.shapes.share)
+            )
+        )
     }
 
     /// The same stream with what happens between the items: losses, and items that could not be read.

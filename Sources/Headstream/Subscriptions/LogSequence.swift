@@ -1,7 +1,7 @@
 public import EthereumTypes
 import HeadstreamRPC
 
-/// Logs of new blocks, as `web3.eth.logs(_:)` gives them.
+/// Logs of new blocks as the node pushes them: `web3.eth.logs(_:continuity: .live)`.
 ///
 /// It is cold: each iteration makes a subscription of its own when it begins, and ends it when the iterator goes: by
 /// `break`, an error, cancellation or leaving the scope. The connection stays open meanwhile.
@@ -17,7 +17,9 @@ public struct LogSequence: AsyncSequence, Sendable {
     let options: BufferOptions
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: StreamCore(self.session, self.request, self.options, Log.Decoder()))
+        Iterator(
+            core: StreamCore(self.session, self.request, self.options, Log.Decoder(sharing: self.session.shapes.share))
+        )
     }
 
     /// The same stream with what happens between the items: losses, and items that could not be read.

@@ -1,7 +1,8 @@
 import HeadstreamLocks
 import HeadstreamRPC
 
-/// A subscription that the node has acknowledged, as `web3.eth.subscribe(_:)` gives it.
+/// A subscription that the node has acknowledged, as `web3.eth.subscribe(_:)` gives it. It is live, of heads and logs too:
+/// what the node pushes, and no more.
 ///
 /// It is iterated once: a second iteration throws `.misuse`. It ends when it is let go of, when its one iteration ends,
 /// or at ``unsubscribe()``.

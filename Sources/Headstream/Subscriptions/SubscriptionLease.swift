@@ -42,9 +42,9 @@ final class SubscriptionLease: Sendable {
         // Made before the request, so that whatever ends this function early ends the subscription too.
         let lease = SubscriptionLease(session: session, local: session.newLocalID(), buffer: buffer)
         let kept = KeptSubscription(local: lease.local, methods: methods, buffer: buffer, request: encoded)
-        let outcome = await session.call(isRepeatable: true) { connection, timeout in
+        let outcome = await session.call(isRepeatable: true) { connection, time in
             let id = session.ids.take(kind: session.ids.kind(of: methods))
-            return await connection.subscribe(kept, id: id, timeout: timeout)
+            return await connection.subscribe(kept, id: id, time: time)
         }
         if case .failure(let error) = outcome { throw session.error(error) }
         return lease

@@ -1,7 +1,8 @@
 public import HeadstreamRPC
 
 extension Web3 {
-    /// Makes a subscription; returns once the node has acknowledged it, so that a refused one throws here.
+    /// Makes a live subscription: what the node pushes from its acknowledgement on, and no more. Returns once the node has
+    /// acknowledged it, so that a refused one throws here.
     ///
     /// - Parameters:
     ///   - whenFull: what happens when the consumer is slow; the configuration's policy by default.

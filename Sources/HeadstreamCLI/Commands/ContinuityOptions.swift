@@ -7,11 +7,10 @@ enum ContinuityOptions {
         "LIMIT",
         .int(1...),
         help: """
-            Miss nothing: reconnect, fetch what was missed, at most so many blocks at once, follow reorganisations. With \
-            --confirmations, --finality, --resume, --from and --verify it is 1024 if not given.
+            Fetch at most so many blocks at once of what was missed, 1024 if not given; what is more is a gap.
             """
     )
-    static let live = Flag("live", help: "Print what the node pushes and end when the connection does, as by default.")
+    static let live = Flag("live", help: "Print what the node pushes, no more, and end when the connection does.")
     static let confirmations = Option(
         "confirmations",
         "N",
@@ -61,8 +60,9 @@ enum ContinuityOptions {
     ]
 
     static let discussion = """
-        By default this is what the node pushes, live, until the connection ends. With --gapless nothing is missing: \
-        where that cannot be held the command ends with code 80, or with --updates says so and goes on.
+        Nothing is missing: what a lost connection, the node or a slow output cost is fetched, and reorganisations are \
+        followed. Where that cannot be held the command ends with code 80, or with --updates says so and goes on. With \
+        --live this is what the node pushes, until the connection ends.
         """
 }
 
@@ -78,7 +78,7 @@ struct Following: Sendable {
         var file: CursorFile?
     }
 
-    /// Nil: what the node pushes, no more.
+    /// Nil, with `--live`: what the node pushes, no more.
     var gapless: Gapless?
     /// Whether what happens between the items is printed too.
     var tellsUpdates: Bool
@@ -93,22 +93,24 @@ struct Following: Sendable {
         func misuse(_ message: String) -> UsageError {
             UsageError(command: "headstream \(command)", message: message)
         }
-        let given: [any OptionDeclaration] = [
-            Options.gapless, Options.confirmations, Options.finality, Options.resume, Options.from, Options.verify,
-        ].filter { arguments.has("--" + $0.name) }
-        guard let first = given.first else { return }
+        /// The first of these that is given.
+        func given(_ options: [any OptionDeclaration]) -> String? {
+            options.first { arguments.has("--" + $0.name) }.map { "--" + $0.name }
+        }
         if arguments[Options.live] {
-            throw misuse("--live prints what the node pushes, and --\(first.name) asks for more: give one of them")
+            guard
+                let option = given([
+                    Options.gapless, Options.confirmations, Options.finality, Options.resume, Options.from,
+                    Options.verify,
+                ])
+            else { return }
+            throw misuse("--live prints what the node pushes, and \(option) asks for more: give one of them")
         }
-        if arguments.has("--" + SharedOptions.replay.name) {
-            throw misuse(
-                "--replay plays what was recorded, and --\(first.name) asks for more: serve it with headstream replay"
-            )
+        if arguments.has("--" + SharedOptions.replay.name), let option = given([Options.resume, Options.from]) {
+            throw misuse("--replay plays what was recorded, and \(option) asks for what was before: leave it off")
         }
-        if let option = [SharedOptions.whenFull.name, SharedOptions.buffer.name].first(where: {
-            arguments.has("--" + $0)
-        }) {
-            throw misuse("--\(option) is for --live: with --\(first.name) nothing is dropped, and the blocks wait")
+        if let option = given([SharedOptions.whenFull, SharedOptions.buffer]) {
+            throw misuse("\(option) is for --live: without it nothing is dropped, and blocks wait")
         }
         var gapless = Gapless()
         if let limit = arguments[Options.gapless] {

@@ -70,8 +70,8 @@ enum SharedOptions {
         ]),
         default: (text: "wait", value: .suspendReading),
         help: """
-            If the output is slower than the node and the buffer is full: wait lets the node wait, drop-oldest and \
-            drop-newest lose those, coalesce all but the newest, fail ends.
+            If the output is slower than the node and the buffer is full (of heads and logs only with --live): wait lets \
+            the node wait, drop-oldest and drop-newest lose those, coalesce all but the newest, fail ends.
             """
     )
     static let buffer = Option(

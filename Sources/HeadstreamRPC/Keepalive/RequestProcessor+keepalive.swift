@@ -11,7 +11,8 @@ extension RequestProcessor {
         actions: inout RequestProcessorActions
     ) {
         guard self.isOpen else { return }
-        self.entries[id] = Entry(purpose: .call(.nobody), group: id, groupCount: 1, isOnWire: true, began: now)
+        let entry = Entry(purpose: .call(.nobody), group: id, groupCount: 1, isOnWire: true, began: now)
+        self.entries.insert(entry, for: id)
         self.deadlines.insert(id, at: deadline)
         self.statistics.requests &+= 1
         self.inFlight += 1

@@ -37,9 +37,11 @@ struct DeadlineHeap {
         return first.id
     }
 
-    /// Drops the entries that `isLive` does not know, when they have come to outnumber the live ones.
-    mutating func compact(liveCount: Int, isLive: (RequestID) -> Bool) {
-        guard self.entries.count > 2 * liveCount + 64 else { return }
+    /// Whether the entries of requests that were answered have come to outnumber the live ones.
+    func isOvergrown(liveCount: Int) -> Bool { self.entries.count > 2 * liveCount + 64 }
+
+    /// Drops the entries that `isLive` does not know.
+    mutating func compact(isLive: (RequestID) -> Bool) {
         self.entries.removeAll { !isLive($0.id) }
         for index in stride(from: self.entries.count / 2 - 1, through: 0, by: -1) { self.sink(from: index) }
     }

@@ -15,7 +15,9 @@ package enum RequestMessage {
         isNamed: Bool = false,
         parameters: (inout JSONWriter) -> Void
     ) -> [UInt8] {
-        var writer = JSONWriter()
+        var start: [UInt8] = []
+        start.reserveCapacity(method.utf8.count + 64)
+        var writer = JSONWriter(appendingTo: start)
         writer.beginObject()
         writer.key("method")
         writer.write(method)
@@ -31,10 +33,13 @@ package enum RequestMessage {
 
     /// One request.
     package static func encode(id: RequestID, tail: [UInt8]) -> [UInt8] {
-        let capacity = Self.head.utf8CodeUnitCount + Self.idDigits + tail.count
-        return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-            Self.write(id: id, tail: tail, to: UnsafeMutableRawBufferPointer(buffer), at: &count)
+        let digits = Self.digits(of: id)
+        var text = [UInt8](repeating: 0, count: Self.head.utf8CodeUnitCount + digits + tail.count)
+        text.withUnsafeMutableBytes { buffer in
+            var count = 0
+            Self.write(id: id, digits: digits, tail: tail, to: buffer, at: &count)
         }
+        return text
     }
 
     package static func encode(
@@ -58,16 +63,29 @@ package enum RequestMessage {
                     buffer[count] = UInt8(ascii: ",")
                     count += 1
                 }
-                Self.write(id: firstID.advanced(by: index), tail: tail, to: buffer, at: &count)
+                let id = firstID.advanced(by: index)
+                Self.write(id: id, digits: Self.digits(of: id), tail: tail, to: buffer, at: &count)
             }
             buffer[count] = UInt8(ascii: "]")
             count += 1
         }
     }
 
+    /// How many digits an id has.
+    private static func digits(of id: RequestID) -> Int {
+        var digits = 1
+        var rest = id.rawValue / 10
+        while rest > 0 {
+            digits += 1
+            rest /= 10
+        }
+        return digits
+    }
+
     /// Writes one request at `count`, and moves that behind it; there is room.
     private static func write(
         id: RequestID,
+        digits: Int,
         tail: [UInt8],
         to buffer: UnsafeMutableRawBufferPointer,
         at count: inout Int
@@ -75,13 +93,7 @@ package enum RequestMessage {
         let head = UnsafeRawBufferPointer(start: Self.head.utf8Start, count: Self.head.utf8CodeUnitCount)
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: head)
         count += head.count
-        var digits = 1
-        var rest = id.rawValue / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
-        }
-        rest = id.rawValue
+        var rest = id.rawValue
         for place in (count..<count + digits).reversed() {
             buffer[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10

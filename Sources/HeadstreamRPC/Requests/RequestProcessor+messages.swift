@@ -156,7 +156,7 @@ extension RequestProcessor {
         }
         let id = RequestID(rawValue: number)
         let token = envelope.result.map { UnsafeRawBufferPointer(rebasing: message[$0]) }
-        guard let waiting = self.entries[id], waiting.isOnWire, let entry = self.remove(id) else {
+        guard let entry = self.removeSent(id) else {
             // Late, doubled or invented. If it tells a subscription that nobody waits for any more, end that.
             if let token, self.ids.hasTaken(id), let methods = self.ids.methods(of: id) {
                 self.abandon(token, methods, now: now, actions: &actions)

@@ -48,7 +48,7 @@ package struct RequestProcessor: ~Copyable {
     package let limits: Limits
     package let ids: RequestIDs
     /// Requests that wait for an answer or for their turn.
-    var entries: [RequestID: Entry] = [:]
+    var entries = RequestTable<Entry>()
     /// Texts of the messages that wait for their turn, by their first id.
     var queuedTexts: [RequestID: [UInt8]] = [:]
     var queue = RequestQueue()
@@ -167,7 +167,7 @@ package struct RequestProcessor: ~Copyable {
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        self.submit(id, [.call(waiter)], text: text, now: now, deadline: deadline, actions: &actions)
+        self.submit(id, CollectionOfOne(.call(waiter)), text: text, now: now, deadline: deadline, actions: &actions)
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
@@ -184,7 +184,7 @@ package struct RequestProcessor: ~Copyable {
     ) {
         self.submit(
             firstID,
-            waiters.map { .call($0) },
+            waiters.lazy.map { .call($0) },
             text: text,
             now: now,
             deadline: deadline,
@@ -195,7 +195,7 @@ package struct RequestProcessor: ~Copyable {
 
     mutating func submit(
         _ first: RequestID,
-        _ purposes: [Purpose],
+        _ purposes: some Collection<Purpose>,
         text: [UInt8],
         now: UInt64,
         deadline: UInt64,
@@ -213,7 +213,8 @@ package struct RequestProcessor: ~Copyable {
         let goesOut = (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
-            self.entries[id] = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
+            let entry = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
+            self.entries.insert(entry, for: id)
             self.deadlines.insert(id, at: deadline)
             switch purpose {
             case .call: break
@@ -303,10 +304,9 @@ package struct RequestProcessor: ~Copyable {
     private mutating func forEachItem(ofGroup first: RequestID, _ body: (inout Entry) -> Void) {
         guard let count = self.groupCount(first) else { return }
         for index in 0..<count {
-            let id = first.advanced(by: index)
-            guard var entry = self.entries[id], entry.group == first else { continue }
-            body(&entry)
-            self.entries[id] = entry
+            self.entries.update(first.advanced(by: index)) { entry in
+                if entry.group == first { body(&entry) }
+            }
         }
     }
 
@@ -347,7 +347,7 @@ package struct RequestProcessor: ~Copyable {
             self.end(entry.purpose, .failure(RPCError(.timedOut, message, wasSent: entry.isOnWire)), &actions)
         }
         let entries = self.entries
-        self.deadlines.dropStale { entries[$0] != nil }
+        self.deadlines.dropStale { entries.contains($0) }
         self.sendQueued(&actions)
     }
 
@@ -365,7 +365,7 @@ package struct RequestProcessor: ~Copyable {
         guard self.closed == nil else { return }
         self.closed = error
         let entries = self.entries.sorted { $0.key.rawValue < $1.key.rawValue }
-        self.entries = [:]
+        self.entries.removeAll()
         self.queuedTexts = [:]
         self.queue = RequestQueue()
         self.urgentQueue = RequestQueue()
@@ -396,7 +396,18 @@ package struct RequestProcessor: ~Copyable {
 
     /// Takes a request out: whoever gets its entry, and nobody else, resumes its waiter.
     mutating func remove(_ id: RequestID) -> Entry? {
-        guard let entry = self.entries.removeValue(forKey: id) else { return nil }
+        guard let place = self.entries.place(of: id) else { return nil }
+        return self.remove(at: place)
+    }
+
+    /// The same for a request that was sent; nil for others.
+    mutating func removeSent(_ id: RequestID) -> Entry? {
+        guard let place = self.entries.place(of: id), self.entries[place]?.isOnWire == true else { return nil }
+        return self.remove(at: place)
+    }
+
+    private mutating func remove(at place: RequestTable<Entry>.Place) -> Entry? {
+        guard let entry = self.entries.remove(at: place) else { return nil }
         if entry.isOnWire {
             self.inFlight -= 1
             if entry.groupCount > 1 { self.batchItemsInFlight -= 1 }
@@ -419,9 +430,9 @@ package struct RequestProcessor: ~Copyable {
         if self.entries.isEmpty {
             // Nothing waits: nobody is to be woken for those that were answered.
             self.deadlines.removeAll(keepingCapacity: true)
-        } else {
+        } else if self.deadlines.isOvergrown(liveCount: self.entries.count) {
             let entries = self.entries
-            self.deadlines.compact(liveCount: entries.count) { entries[$0] != nil }
+            self.deadlines.compact { entries.contains($0) }
         }
         return entry
     }

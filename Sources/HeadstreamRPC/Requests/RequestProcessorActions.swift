@@ -36,6 +36,17 @@ package struct RequestProcessorActions: ~Copyable {
             && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.resumesReading && !self.hasFilled
     }
 
+    /// Takes over the memory of actions that were carried out, so that the next ones need none of their own.
+    package mutating func takeStorage(of done: inout RequestProcessorActions) {
+        guard self.isEmpty else { return }
+        done.messages.removeAll(keepingCapacity: done.messages.capacity <= Self.keptCapacity)
+        done.resumptions.removeAll(keepingCapacity: done.resumptions.capacity <= Self.keptCapacity)
+        swap(&self.messages, &done.messages)
+        swap(&self.resumptions, &done.resumptions)
+    }
+
+    private static var keptCapacity: Int { 1024 }
+
     /// Adds a notice; a node that sends nonsense by the million is heard a few times a turn, the counters know the rest.
     mutating func note(_ notice: @autoclosure () -> RPCNotice) {
         guard self.notices.count < 32 else { return }

@@ -199,7 +199,7 @@ struct ChainScript: NodeScript {
     // MARK: JSON
 
     /// The elements of the parameters.
-    private static func parameters(_ params: [UInt8]) throws(ValueError) -> [[UInt8]] {
+    static func parameters(_ params: [UInt8]) throws(ValueError) -> [[UInt8]] {
         try params.withUnsafeBytes { bytes -> Result<[[UInt8]], ValueError> in
             var reader = JSONReader(bytes)
             do throws(ValueError) {
@@ -213,7 +213,7 @@ struct ChainScript: NodeScript {
         }.get()
     }
 
-    private static func read<Value: JSONReadable>(_ params: [[UInt8]], _ index: Int) throws -> Value {
+    static func read<Value: JSONReadable>(_ params: [[UInt8]], _ index: Int) throws -> Value {
         guard params.indices.contains(index) else {
             throw Refusal(code: -32602, message: "missing value for required argument \(index)")
         }
@@ -237,7 +237,7 @@ struct ChainScript: NodeScript {
         return self.json(block.header).dropLast() + #","transactions":[],"uncles":[]}"#.utf8
     }
 
-    private static func json(_ logs: [Log]) -> [UInt8] { logs.map { self.json($0) }.joinedAsBatch() }
+    static func json(_ logs: [Log]) -> [UInt8] { logs.map { self.json($0) }.joinedAsBatch() }
 
     private static func error(id: String, _ refusal: Refusal) -> [UInt8] {
         let message = self.json(JSONValue.string(refusal.message))

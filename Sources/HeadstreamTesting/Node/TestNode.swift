@@ -21,7 +21,7 @@ package import HeadstreamSockets
 /// ```swift
 /// let node = try await TestNode(chain: SimulatedChain(seed: 1))
 /// let web3 = try await Web3.connect(to: node.endpoint)
-/// var heads = web3.eth.newHeads(continuity: .gapless(), from: .block(1)).makeAsyncIterator()
+/// var heads = web3.eth.newHeads(from: .block(1)).makeAsyncIterator()
 /// await node.change { chain in for _ in 0..<3 { chain.mine() } }
 /// await node.inflict(.cut)
 /// await node.change { $0.reorganise(depth: 2, events: [[], [], []]) }

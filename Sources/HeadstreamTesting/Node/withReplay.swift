@@ -11,7 +11,8 @@ import HeadstreamSockets
 /// }
 /// ```
 ///
-/// After the recording's last line streams end with nil, so that a test needs no counting. With `.secureWebSocket()` the
+/// After the recording's last line streams end with nil, so that a test needs no counting. Gapless streams, which heads and
+/// logs are by default, are answered from what was recorded; where the parent of a head was not, they tell a gap. With `.secureWebSocket()` the
 /// client trusts the node's certificate, unless `configuration.tls` names whom it trusts.
 ///
 /// - Parameters:

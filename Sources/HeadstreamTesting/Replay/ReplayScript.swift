@@ -30,7 +30,8 @@ package enum ReplayAction: Sendable, Hashable {
 ///
 /// A request is matched by method and canonical parameters, not by id or place. Asked for several times in the
 /// recording, it gets the next answer up to the next thing the node does by itself, else the last one before the
-/// current point, else the first. Notifications are played in the recorded order, under the ids that this client's
+/// current point, else the first. Blocks and logs that the recorded client did not ask for, a client that has subscribed to
+/// heads is told from what was pushed (``RecordedChain``), and `latest` as it was then: what gapless streams ask for. Notifications are played in the recorded order, under the ids that this client's
 /// subscriptions were given:
 ///
 /// - one whose subscription the client holds is sent;
@@ -79,6 +80,12 @@ package struct ReplayScript: Sendable {
     var handedOut: UInt64 = 0
     /// Early notifications that went out in front of their subscription's answer.
     var playedEarly: Set<Int> = []
+    /// The recorded chain, read when the client first asks for something of it.
+    var chain: RecordedChain?
+    /// Where the recording subscribes to heads as the client did last on this connection, and whether the client has asked
+    /// for `latest` since.
+    var headsSubscribed: Int?
+    var hasAskedForLatest = false
     /// For strict matching: the call that must come next.
     var nextCall = 0
 
@@ -124,6 +131,7 @@ package struct ReplayScript: Sendable {
         self.isConnected = false
         self.wasAsked = false
         self.hasSubscribed = false
+        self.headsSubscribed = nil
         self.subscriptions = []
         self.subscribedLanes = []
         self.absentLanes = []

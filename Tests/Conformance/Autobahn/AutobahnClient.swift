@@ -1,11 +1,12 @@
 import HeadstreamSockets
 import HeadstreamWebSocket
 
-/// Lets Autobahn's fuzzing server test the client's end: `autobahn-client HOST PORT AGENT [deflate]`.
+/// Lets Autobahn's fuzzing server test the client's end: `autobahn-client HOST PORT AGENT [deflate] [tls]`. The server's
+/// certificate must lead to those that `SSL_CERT_FILE` names.
 enum AutobahnClient {
     static func run(_ arguments: [String]) async throws {
         guard arguments.count >= 3, let port = UInt16(arguments[1]) else {
-            throw HandshakeError(.invalidRequest, "usage: autobahn-client HOST PORT AGENT [deflate]")
+            throw HandshakeError(.invalidRequest, "usage: autobahn-client HOST PORT AGENT [deflate] [tls]")
         }
         let agent = arguments[2]
         let compression = arguments.contains("deflate") ? DeflateOptions() : nil
@@ -13,7 +14,7 @@ enum AutobahnClient {
             let target = UpgradeTarget(
                 host: arguments[0],
                 port: port,
-                isSecure: false,
+                isSecure: arguments.contains("tls"),
                 path: path,
                 userAgent: "headstream-conformance"
             )

@@ -1,3 +1,4 @@
+import Foundation
 import HeadstreamSockets
 import HeadstreamWebSocket
 
@@ -18,6 +19,8 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
 
     private let loop: any Loop
     private let role: WebSocketRole
+    /// With what a client goes over to TLS first.
+    private let tls: TLSClient?
     private var channel: (any Channel)?
     private var phase: Phase
     private var frames: FrameParser
@@ -32,8 +35,14 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
     private var deadline: DeadlineID?
 
     /// The client's end.
-    init(_ loop: any Loop, _ handshake: ClientHandshake, continuation: CheckedContinuation<String?, any Error>) {
+    init(
+        _ loop: any Loop,
+        _ handshake: ClientHandshake,
+        tls: TLSClient?,
+        continuation: CheckedContinuation<String?, any Error>
+    ) {
         self.loop = loop
+        self.tls = tls
         self.role = .client
         self.phase = .requesting(handshake)
         self.frames = FrameParser(role: .client, maxMessageSize: Self.maxMessageSize)
@@ -44,6 +53,7 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
     /// The server's end.
     init(_ loop: any Loop, _ channel: any Channel, compression: DeflateOptions?) {
         self.loop = loop
+        self.tls = nil
         self.role = .server
         self.channel = channel
         self.phase = .answering(ServerHandshake(), compression)
@@ -61,7 +71,14 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
             loop.execute {
                 do throws(HandshakeError) {
                     let handshake = try ClientHandshake(to: target, compression: compression) { loop.fillRandom($0) }
-                    let connection = EchoConnection(loop, handshake, continuation: continuation)
+                    let settings = TLSSettings(trust: .system(environment: ProcessInfo.processInfo.environment))
+                    let tls = TLSClient(settings: settings, host: target.host, port: target.port)
+                    let connection = EchoConnection(
+                        loop,
+                        handshake,
+                        tls: target.isSecure ? tls : nil,
+                        continuation: continuation
+                    )
                     let address = SocketAddress.host(target.host, port: target.port)
                     connection.channel = loop.connect(to: address, delegate: connection)
                 } catch {
@@ -74,11 +91,18 @@ final class EchoConnection: ChannelDelegate, @unchecked Sendable {
     // MARK: The channel
 
     func channelOpened(_ channel: any Channel) {
+        if let tls = self.tls { return channel.startTLS(tls) }
+        self.request(channel)
+    }
+
+    func channelSecured(_ channel: any Channel) {
+        self.request(channel)
+    }
+
+    private func request(_ channel: any Channel) {
         guard case .requesting(let handshake) = self.phase else { return }
         handshake.request.withUnsafeBytes { channel.write($0) }
     }
-
-    func channelSecured(_ channel: any Channel) {}
 
     func channelDrained(_ channel: any Channel) {
         self.pongsWentOut()

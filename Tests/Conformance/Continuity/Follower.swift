@@ -41,9 +41,9 @@ struct Follower: Sendable {
     func follow(until body: () async throws -> UInt64) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (web3, heads) = (self.web3, self.heads)
-            group.addTask { try await heads.read(web3.eth.newHeads(continuity: .gapless())) }
+            group.addTask { try await heads.read(web3.eth.newHeads()) }
             for (filter, fold) in zip(self.filters, self.logs) {
-                group.addTask { try await fold.read(web3.eth.logs(filter, continuity: .gapless())) }
+                group.addTask { try await fold.read(web3.eth.logs(filter)) }
             }
             let last = try await body()
             var rounds = 0

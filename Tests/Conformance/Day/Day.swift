@@ -12,7 +12,7 @@ enum Day {
             let node = try await TestNode(replaying: transcript, options: options, loop: loop)
             let web3 = try await Web3.connect(to: node.endpoint, configuration: loop.configuration)
             var count = 0
-            for try await head in web3.eth.newHeads() {
+            for try await head in web3.eth.newHeads(continuity: .live) {
                 guard head.number == UInt64(count + 1) else { throw Web3Error(.protocolViolation, "a head is missing") }
                 count += 1
                 if count % (Self.heads / 12) == 0 { say("head \(count) kilobytes \(Descriptors.residentKilobytes)") }
