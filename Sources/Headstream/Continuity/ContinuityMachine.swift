@@ -150,8 +150,22 @@ package struct ContinuityMachine: Sendable {
     }
 
     /// Takes a fact. - Parameter now: nanoseconds of a clock that does not go back.
-    package mutating func handle(_ fact: Fact, at now: UInt64) -> [Action] {
+    package mutating func handle(_ fact: Fact, at now: UInt64) -> [Action] { self.handle([fact], at: now) }
+
+    /// Takes facts that came together: what follows from them follows from all of them.
+    package mutating func handle(_ facts: [Fact], at now: UInt64) -> [Action] {
         self.now = max(self.now, now)
+        for fact in facts { self.take(fact) }
+        self.checkDeadlines()
+        self.startConsumers()
+        self.advanceConsumers()
+        self.makeRoom()
+        self.makeRequests()
+        defer { self.actions = [] }
+        return self.actions
+    }
+
+    private mutating func take(_ fact: Fact) {
         self.order += 1
         switch fact {
         case .connected:
@@ -196,13 +210,6 @@ package struct ContinuityMachine: Sendable {
             self.consumersChanged()
         case .taken(let id, let bytes): self.taken(id, upTo: bytes)
         }
-        self.checkDeadlines()
-        self.startConsumers()
-        self.advanceConsumers()
-        self.makeRoom()
-        self.makeRequests()
-        defer { self.actions = [] }
-        return self.actions
     }
 
     /// Notes what a consumer has taken. It is told more with the next fact.

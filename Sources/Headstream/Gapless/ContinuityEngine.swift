@@ -14,6 +14,8 @@ final class ContinuityEngine: @unchecked Sendable {
     private(set) weak var session: Session?
     let loop: any Loop
     private(set) var machine: ContinuityMachine
+    /// Facts that the machine is to be told at once; nil where each is told as it comes.
+    private var gathered: [ContinuityMachine.Fact]?
     /// Of consumers that ask for no other, in bytes.
     private let bufferLimit: Int
     /// The one subscription of heads, and one for each filter with consumers.
@@ -163,18 +165,27 @@ final class ContinuityEngine: @unchecked Sendable {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
             [weak self] heads in
-            // A turn may bring several blocks. Their logs first: with the heads first, blocks would look as if they had none.
-            self?.takeLogs()
-            for head in heads {
-                self?.handle(.head(head))
-                self?.noteForLatest(head)
+            // A turn may bring several blocks: together with their logs, or they would look as if they had none.
+            self?.together { engine in
+                for head in heads { engine.handle(.head(head)) }
+                engine.takeLogs()
             }
+            for head in heads { self?.noteForLatest(head) }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
         }
         self.heads = stream
         self.subscribe(stream.kept, .acknowledged(heads: true, filters: [])) { [weak self] in self?.refused($0) }
+    }
+
+    /// Hands the machine all facts of the body at once.
+    private func together(_ body: (ContinuityEngine) -> Void) {
+        self.gathered = []
+        body(self)
+        guard let facts = self.gathered else { return }
+        self.gathered = nil
+        self.handle(facts)
     }
 
     private func takeLogs() {
@@ -272,13 +283,23 @@ final class ContinuityEngine: @unchecked Sendable {
     // MARK: The machine
 
     func handle(_ fact: ContinuityMachine.Fact) {
+        if self.gathered != nil {
+            self.gathered?.append(fact)
+        } else {
+            self.handle([fact])
+        }
+    }
+
+    private func handle(_ first: [ContinuityMachine.Fact]) {
         guard self.ending == nil else { return }
-        var facts = [fact]
-        while let fact = facts.popLast() {
+        var facts = first
+        while !facts.isEmpty {
             var requests: [ChainRequest] = []
             // What one consumer is told goes to its feed together.
             var told: [(id: ConsumerID, updates: [GaplessFeed.Update])] = []
-            for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
+            let actions = self.machine.handle(facts, at: self.loop.now.nanoseconds)
+            facts = []
+            for action in actions {
                 switch action {
                 case .tell(let id, let event):
                     if told.last?.id != id {
