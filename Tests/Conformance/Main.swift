@@ -34,10 +34,11 @@ struct Conformance {
         case "soak": try await Soak.run(rest)
         case "live": try await LiveRun.run(rest)
         case "chain-node": try await ChainBurst.run(rest)
+        case "stall": try await Stall.run(rest)
         default:
             say(
                 "usage: HeadstreamConformance autobahn-client|autobahn-server|silent-node|idle|crowd|day|soak-nodes|soak|live"
-                    + "|chain-node …"
+                    + "|chain-node|stall …"
             )
             exit(64)
         }

@@ -44,7 +44,8 @@ public struct Metrics: Hashable, Sendable {
     /// Bytes that wait to be written.
     public var bytesUnsent = 0
     /// Bytes of memory that the buffers of all subscriptions take; at most ``Configuration/maxBufferedBytes``, but for
-    /// what one read brings to a stream with `.suspendReading`.
+    /// what one read brings to a stream with `.suspendReading`; and what gapless streams hold for their consumers, each at
+    /// most its `bufferLimit` and the block that it is being told.
     public var bufferMemory = 0
     /// The active subscriptions, the oldest first.
     public var streams: [StreamMetrics] = []

@@ -14,12 +14,16 @@ package enum ChainCall: Sendable, Hashable {
     case headerByHash(Hash32)
     /// `eth_getLogs`; the filter names its blocks, one by hash or a range by numbers.
     case logs(LogFilter)
+    /// The same of a range; of the answer only the keys are wanted.
+    case logKeys(LogFilter)
 }
 
 package enum ChainAnswer: Sendable {
     /// Nil is the node's `null`: it does not know the block.
     case header(BlockHeader?)
     case logs([Log])
+    /// Of the logs that the filter wants, block by block in the answer's order.
+    case logKeys([BlockLogKeys])
     case failure(ChainFailure)
 }
 

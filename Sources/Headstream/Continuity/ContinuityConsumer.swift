@@ -15,6 +15,9 @@ package struct ConsumerOptions: Sendable {
     /// Whether it is told of finality, which costs requests.
     package var isToldFinality: Bool
     package var verify: Verification
+    /// The most bytes that wait for it in all. It takes what waits all at once, so that a quarter may wait while it has
+    /// another in hand; a quarter is for the logs in the book of its filter, and one for those of blocks to come.
+    package var bufferLimit: Int
 
     package enum Origin: Sendable {
         /// Above the newest block.
@@ -30,14 +33,19 @@ package struct ConsumerOptions: Sendable {
         finality: Finality = .latest,
         origin: Origin = .latest,
         isToldFinality: Bool = false,
-        verify: Verification = .off
+        verify: Verification = .off,
+        bufferLimit: Int = 1 << 24
     ) {
         self.filter = filter
         self.finality = finality
         self.origin = origin
         self.isToldFinality = isToldFinality
         self.verify = verify
+        self.bufferLimit = max(bufferLimit, 4)
     }
+
+    /// A share of the limit, see there.
+    var share: Int { self.bufferLimit / 4 }
 }
 
 /// What one consumer has been told, and what comes next.
@@ -59,7 +67,11 @@ struct ContinuityConsumer: Sendable {
     /// What was told above this number is void.
     var validTo = UInt64.max
     var gap: (range: ClosedRange<UInt64>, reason: GapReason)?
-    var isPaused = false
+    /// The bytes that it was told, and that it has taken, in all.
+    private(set) var toldBytes = 0
+    private var takenBytes = 0
+    /// The lowest block whose logs were let go before it was told of them.
+    var lagsFrom: UInt64?
     var isCaughtUp = false
     /// The last block told and closed, where the cursor stands, and whether that has moved since it was told.
     var position: BlockRef?
@@ -80,6 +92,20 @@ struct ContinuityConsumer: Sendable {
     init(_ id: ConsumerID, _ options: ConsumerOptions) {
         self.id = id
         self.options = options
+    }
+
+    /// Whether it is told nothing for the time being: as much as may wait for it does.
+    var isPaused: Bool { self.waitingBytes >= self.options.share }
+
+    /// What it was told and has not taken, in bytes.
+    var waitingBytes: Int { self.toldBytes - self.takenBytes }
+
+    mutating func told(bytes: Int) {
+        self.toldBytes += bytes
+    }
+
+    mutating func taken(upTo bytes: Int) {
+        self.takenBytes = max(self.takenBytes, min(bytes, self.toldBytes))
     }
 
     /// The most blocks that are remembered for a rollback.
@@ -130,6 +156,7 @@ struct ContinuityConsumer: Sendable {
     mutating func invalidate(above number: UInt64) {
         self.unaudited = max(min(self.unaudited, number &+ 1), self.start)
         self.validTo = min(self.validTo, number)
+        if let lagsFrom, lagsFrom > number { self.lagsFrom = nil }
     }
 
     /// Takes back what is void. - Returns: the event to tell, where anything had been told.

@@ -26,10 +26,10 @@ public enum Finality: Sendable, Hashable {
 
 /// What a consumer is told, in this order.
 ///
-/// Headers and logs are boxed: an event passes through several queues, and is copied in each.
-package enum ContinuityEvent: Sendable {
-    indirect case head(BlockHeader)
-    indirect case log(Log)
+/// Boxed: an event passes through several queues, and is copied in each; of a log one copy serves book and consumers.
+package indirect enum ContinuityEvent: Sendable {
+    case head(BlockHeader)
+    case log(Log)
     /// All of the block has been told, items or none. Every block from the stream's start comes once, linked to the one
     /// before.
     case passed(BlockRef)
@@ -42,12 +42,37 @@ package enum ContinuityEvent: Sendable {
     case caughtUp
     /// This block cannot be reorganised any more.
     case finalized(BlockRef)
+    /// From here on so many blocks wait, whose logs were let go because the consumer was slow: they are fetched again as it
+    /// reads. Nothing is lost.
+    case lagged(blocks: UInt64)
     /// The place to resume from has moved.
     case progress(Cursor)
     /// Something that the node said of this block did not stand up to ``Verification``.
     case unverified(BlockRef, VerificationFailure)
     /// The stream ends here.
     case failed(ContinuityFailure)
+}
+
+extension ContinuityEvent {
+    /// What it takes in memory, in bytes.
+    package var weight: Int {
+        switch self {
+        case .log(let log): Self.weight(of: log)
+        case .head(let header): MemoryLayout<BlockHeader>.stride + header.extraData.length + Self.overhead
+        case .rollback(_, let removed): (removed.count + 1) * MemoryLayout<BlockRef>.stride + Self.overhead
+        case .progress(let cursor): (cursor.ancestors.count + 1) * MemoryLayout<BlockRef>.stride + Self.overhead
+        case .passed, .gap, .caughtUp, .finalized, .lagged, .unverified, .failed:
+            MemoryLayout<BlockRef>.stride + Self.overhead
+        }
+    }
+
+    @inline(__always)
+    static func weight(of log: Log) -> Int {
+        MemoryLayout<Log>.stride + Self.overhead + (log.data.length > Bytes.inlineCapacity ? log.data.length : 0)
+    }
+
+    /// Of a box, and of its places in two queues.
+    private static let overhead = 64
 }
 
 package enum ContinuityFailure: Sendable, Hashable {

@@ -98,6 +98,7 @@ extension ContinuityMachine {
     // MARK: - Telling
 
     mutating func tell(_ index: Int, _ event: ContinuityEvent) {
+        self.consumers[index].told(bytes: event.weight)
         self.actions.append(.tell(self.consumers[index].id, event))
     }
 
@@ -139,14 +140,19 @@ extension ContinuityMachine {
                 continue
             }
             guard let ceiling, next <= ceiling, next <= tip.number, let block = self.window[next] else { break }
+            if let lagsFrom = self.consumers[index].lagsFrom, lagsFrom <= next {
+                self.consumers[index].lagsFrom = nil
+                self.tell(index, .lagged(blocks: tip.number - next + 1))
+            }
             guard self.mayTell(block, to: index) else {
                 self.skip(index, next...next, .unverified)
                 continue
             }
-            guard self.tell(index, block, tip: tip.number) else { break }
+            guard !self.consumers[index].isPaused, self.tell(index, block, tip: tip.number) else { break }
             // After each block: what is caught up with can be kept block by block.
             self.movePosition(index)
         }
+        // What was told before may have been audited since.
         self.movePosition(index)
         if self.consumers[index].options.isToldFinality, let final = self.finality.known,
             final.number >= self.consumers[index].start, final.number < self.consumers[index].next,
@@ -179,17 +185,10 @@ extension ContinuityMachine {
                     while last < tip, self.books[book].entries[last + 1]?.state == .missing { last += 1 }
                     self.skip(index, block.number...last, .unavailable)
                     return true
-                case .sealed: return false
-                case .open, .closed: break
+                case .sealed, .open, .closed: break
                 }
-                if self.books[book].mayTell(entry), entry.logs.count > self.consumers[index].toldInBlock {
-                    let id = self.consumers[index].id
-                    for log in entry.logs[self.consumers[index].toldInBlock...] {
-                        self.actions.append(.tell(id, .log(log)))
-                    }
-                    self.consumers[index].toldInBlock = entry.logs.count
-                    self.consumers[index].current = block.ref
-                }
+                guard self.books[book].mayTell(entry) else { return false }
+                guard self.tell(index, logsOf: entry, in: block) else { return false }
             }
             let isPassed = block.origin != nil && self.isPassed(block, filter)
             guard self.books[book].mayLeave(block, tip: tip - self.ahead, isPassed: isPassed) else { return false }
@@ -198,6 +197,19 @@ extension ContinuityMachine {
         }
         self.consumers[index].passed(block)
         self.tell(index, .passed(block.ref))
+        return true
+    }
+
+    /// Tells the logs of a block that it was not told of, as far as there is room. - Returns: whether it has all of them.
+    private mutating func tell(_ index: Int, logsOf entry: LogBook.Entry, in block: ChainBlock) -> Bool {
+        let first = self.consumers[index].toldInBlock
+        guard first < entry.events.count else { return true }
+        self.consumers[index].current = block.ref
+        for event in entry.events[first...] {
+            guard !self.consumers[index].isPaused else { return false }
+            self.tell(index, event)
+            self.consumers[index].toldInBlock += 1
+        }
         return true
     }
 

@@ -10,8 +10,19 @@ extension ContinuityMachine {
 
     // MARK: - Pushed logs
 
-    mutating func logReceived(_ id: FilterID, _ log: Log) {
+    mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        for log in logs { self.logReceived(index, log) }
+    }
+
+    /// Pushed logs were lost on their way: as if the filter had been acknowledged anew.
+    mutating func logsLost(_ id: FilterID) {
+        guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        self.books[index].doubtPushed()
+        self.acknowledged(heads: false, [id])
+    }
+
+    private mutating func logReceived(_ index: Int, _ log: Log) {
         guard let number = log.blockNumber, let hash = log.blockHash else { return }
         let isInWindow = self.window.contains(number, hash)
         if log.removed {
@@ -26,10 +37,10 @@ extension ContinuityMachine {
             if let tip = self.window.tip, number &+ 64 < tip.number {
                 return self.books[index].waiting.drop(number)
             }
-            self.books[index].waiting.add(log)
+            self.books[index].waiting.add(.log(log), number, hash)
             return
         }
-        guard self.admits([log], of: block, for: self.books[index]) else { return }
+        guard self.admits(log, of: block, for: index) else { return }
         // No entry: the bloom had excluded the filter.
         if self.bloomsAreTrusted, self.books[index].entries[number] == nil, !block.isOfPeer { self.distrustBlooms() }
         if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
@@ -85,9 +96,7 @@ extension ContinuityMachine {
             defer { number += 1 }
             if let entry = self.books[index].entries[number] {
                 if entry.state == .sealed || entry.state == .missing {
-                    var reopened = LogBook.Entry()
-                    reopened.isReopened = entry.state == .sealed
-                    self.books[index].entries[number] = reopened
+                    self.books[index].entries[number] = entry.reopened
                 }
             } else if self.books[index].mayMatch(block, bloomsAreTrusted: self.bloomsAreTrusted) {
                 self.books[index].entries[number] = .init()
@@ -114,30 +123,57 @@ extension ContinuityMachine {
     }
 
     /// Whether an answer for a block is needed, now.
-    private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64) -> Bool {
-        guard block.number <= tip, let entry = book.entries[block.number], entry.state == .open else { return false }
+    ///
+    /// - Parameter isWanted: whether a consumer waits for the block's logs.
+    private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64, isWanted: Bool) -> Bool {
+        guard block.number <= tip, let entry = book.entries[block.number] else { return false }
+        switch entry.state {
+        case .missing: return false
+        case .sealed: return isWanted
+        case .closed: guard isWanted, !entry.isWhole else { return false }
+        case .open: break
+        }
         if entry.doubt != nil, entry.doubtedAt >= self.move { return false }
         let depth = self.isOver ? 2 : tip - block.number
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
-        if let doubt = entry.doubt, doubt.isEmpty, entry.logs.isEmpty, depth < 2 { return false }
-        if book.holds || entry.isDisputed || !book.isCovered(block) { return true }
-        return entry.logs.isEmpty && depth >= 2
+        if let doubt = entry.doubt, doubt.isEmpty, entry.keys.isEmpty, depth < 2 { return false }
+        if !entry.isWhole || book.holds || entry.isDisputed || !book.isCovered(block) { return true }
+        return entry.keys.isEmpty && depth >= 2
+    }
+
+    /// Blocks for which an answer is needed, the lowest first: those that were told and are in doubt, then those that a
+    /// consumer waits for, no more than there is room for, but each that a consumer cannot go on without.
+    ///
+    /// - Returns: the blocks, and the last for which there is room.
+    private func blocksInNeed(_ book: LogBook, from next: UInt64, _ tip: UInt64) -> ([ChainBlock], last: UInt64) {
+        guard let base = self.window.base else { return ([], 0) }
+        var needed: [ChainBlock] = []
+        for number in book.disputes.sorted() where number < next {
+            guard let block = self.window[number] else { continue }
+            if self.needsAnswer(book, block, tip, isWanted: false) { needed.append(block) }
+        }
+        let nexts = self.consumers.filter { $0.options.filter == book.id && $0.state == .running && !$0.isPaused }
+            .map(\.validNext)
+        var room = min(book.limit - book.entries.bytes, self.limits.answer)
+        var last = tip
+        var number = max(next, base.number)
+        while number <= tip, needed.isEmpty || number - needed[0].number < 256, let block = self.window[number] {
+            let isNeeded = self.needsAnswer(book, block, tip, isWanted: true)
+            if isNeeded || !needed.isEmpty { room -= book.expectedWeight(number) }
+            if room <= 0 { last = min(last, number) }
+            if isNeeded, room > 0 || nexts.contains(number) { needed.append(block) }
+            number += 1
+        }
+        return (needed, last)
     }
 
     private mutating func requestBlocks(_ index: Int, from next: UInt64, _ tip: UInt64) -> Bool {
         let book = self.books[index]
-        guard let base = self.window.base else { return false }
-        var needed: [ChainBlock] = []
-        for number in book.disputes.sorted() where number < next {
-            if let block = self.window[number], self.needsAnswer(book, block, tip) { needed.append(block) }
-        }
-        var number = max(next, base.number)
-        while number <= tip, needed.isEmpty || number - needed[0].number < 256, let block = self.window[number] {
-            if self.needsAnswer(book, block, tip) { needed.append(block) }
-            number += 1
-        }
-        guard let first = needed.first else { return false }
-        if book.spent >= self.limits.requests {
+        let (needed, lastWithRoom) = self.blocksInNeed(book, from: next, tip)
+        guard let first = needed.first, let base = self.window.base else { return false }
+        // What was let go for want of room is read again for nothing.
+        let isRead = book.entries[first.number]?.isWhole == false
+        if book.spent >= self.limits.requests, !isRead {
             for number in max(next, base.number)...max(tip, next) where book.entries[number]?.state == .open {
                 self.books[index].entries[number]?.state = .missing
             }
@@ -146,9 +182,15 @@ extension ContinuityMachine {
             self.advanceConsumers()
             return true
         }
-        self.books[index].spent += 1
+        self.books[index].spent += isRead ? 0 : 1
+        for block in needed {
+            guard let entry = book.entries[block.number], entry.state == .sealed else { continue }
+            self.books[index].entries[block.number] = entry.reopened
+        }
         let isPlain: (ChainBlock) -> Bool = { book.entries[$0.number]?.isDisputed == false }
-        let inSpan = needed.prefix { isPlain($0) && $0.number - first.number < self.planner.span }
+        let inSpan = needed.prefix {
+            isPlain($0) && $0.number - first.number < self.planner.span && $0.number <= lastWithRoom
+        }
         if inSpan.count >= Self.worthARange, book.options.verify != .logs, let last = inSpan.last {
             self.requestRange(index, first.number...last.number, isAudit: false)
             return true
@@ -181,7 +223,10 @@ extension ContinuityMachine {
         // The header before and after shows that the backend has the branch, two blocks beyond the range where there are so
         // many, and did not change its mind meanwhile.
         let header = ChainCall.header(.number(above))
-        let token = self.request(.book(self.books[index].id), [header, .logs(filter), header])
+        // An audit compares; only where logs are held against blooms are they wanted themselves.
+        let isOfKeys = isAudit && self.books[index].options.verify == .off
+        let logs = isOfKeys ? ChainCall.logKeys(filter) : .logs(filter)
+        let token = self.request(.book(self.books[index].id), [header, logs, header])
         self.books[index].pending = .init(
             token: token,
             purpose: .range(range, witness: BlockRef(number: above, hash: hash), isAudit: isAudit),
@@ -195,13 +240,22 @@ extension ContinuityMachine {
         guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
         guard let unaudited = self.lowestUnaudited(of: book.id) else { return }
         let first = max(unaudited, base.number)
-        let span = min(book.auditInterval, self.planner.span)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
+        guard tip >= first + book.auditInterval + 1 else { return }
+        let span = min(book.auditInterval, self.planner.span)
+        // What was told is known: an answer is no longer than it need be.
+        var last = first
+        var weight = book.entries[first]?.weight ?? 0
+        while last - first + 1 < span {
+            weight += book.entries[last + 1]?.weight ?? 0
+            guard weight <= self.limits.answer else { break }
+            last += 1
+        }
         let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(
             \.validNext
         ).max()
-        guard tip >= first + book.auditInterval + 1, let passed, passed > first + span - 1 else { return }
-        self.requestRange(index, first...(first + span - 1), isAudit: true)
+        guard let passed, passed > last else { return }
+        self.requestRange(index, first...last, isAudit: true)
     }
 
     // MARK: - Answers
@@ -237,6 +291,7 @@ extension ContinuityMachine {
                 continue
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
+            self.books[index].learn(weight: Self.weight(of: wanted), of: 1)
             let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
@@ -299,14 +354,10 @@ extension ContinuityMachine {
             let ref = self.window[range.lowerBound]?.ref
             return self.bookFailed(index, isAudit ? nil : ref, failure)
         }
-        guard answers.count == 3, case .header(let before?) = answers[0], case .logs(let logs) = answers[1],
-            case .header(let after?) = answers[2], before.hash == witness.hash, after.hash == witness.hash,
-            logs.allSatisfy({ log in
-                guard let number = log.blockNumber, range.contains(number), let hash = log.blockHash else {
-                    return false
-                }
-                return self.window.contains(number, hash)
-            })
+        guard answers.count == 3, case .header(let before?) = answers[0], case .header(let after?) = answers[2],
+            before.hash == witness.hash, after.hash == witness.hash,
+            let blocks = self.keys(answers[1], of: self.books[index].filter),
+            blocks.allSatisfy({ range.contains($0.number) && self.window.contains($0.number, $0.hash) })
         else {
             // Of another branch, or of a backend that does not have it yet: proves nothing about the logs.
             if isAudit {
@@ -316,43 +367,56 @@ extension ContinuityMachine {
             if !isAudit { self.bookFailed(index, self.window[range.lowerBound]?.ref, .other) }
             return
         }
-        if self.books[index].options.verify != .off {
-            let ofBlocks = Dictionary(grouping: logs) { $0.blockNumber ?? 0 }
-            for number in range {
-                guard let block = self.window[number], let told = ofBlocks[number] else { continue }
-                guard !self.admits(told, of: block, for: self.books[index]) else { continue }
-                if isAudit {
-                    self.books[index].auditRefusedAt = self.move
-                } else {
-                    self.bookFailed(index, block.ref, .other)
-                }
-                return
+        var logs: [UInt64: [Log]] = [:]
+        if case .logs(let all) = answers[1] {
+            logs = Dictionary(grouping: all) { $0.blockNumber ?? 0 }
+            self.books[index].learn(weight: Self.weight(of: all), of: range.count)
+        }
+        for (number, told) in logs.sorted(by: { $0.key < $1.key }) {
+            guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else {
+                continue
             }
+            if isAudit {
+                self.books[index].auditRefusedAt = self.move
+            } else {
+                self.bookFailed(index, block.ref, .other)
+            }
+            return
         }
         self.planner.answered(count)
         self.books[index].failures = 0
-        var place = 0
-        let sorted = logs.filter { self.books[index].filter.matches($0) }
-            .enumerated().sorted { left, right in
-                let first = left.element.blockNumber ?? 0
-                let second = right.element.blockNumber ?? 0
-                return first != second ? first < second : left.offset < right.offset
-            }.map(\.element)
+        // An answer need not give its blocks in their order, nor one block's logs together.
+        var keys: [UInt64: [LogKey]] = [:]
+        for block in blocks { keys[block.number, default: []] += block.keys }
         var isClean = true
         for number in range {
-            var answer: [Log] = []
-            while place < sorted.count, sorted[place].blockNumber == number {
-                answer.append(sorted[place])
-                place += 1
-            }
             guard let block = self.window[number] else { return }
-            if !self.compare(index, block, answer, isAudit, witness) {
+            if !isAudit, let entry = self.books[index].entries[number], entry.state == .open || !entry.isWhole {
+                let wanted = (logs[number] ?? []).filter { self.books[index].filter.matches($0) }
+                let depth = self.isOver ? 2 : witness.number >= number ? witness.number - number : 0
+                if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
+                    self.changed(index, change)
+                }
+            } else if !self.compare(index, block, keys[number] ?? []) {
                 isClean = false
                 self.differences += 1
             }
         }
         guard isAudit, isClean else { return }
         self.audited(index, range)
+    }
+
+    /// The keys of an answer's logs, block by block; nil where it is no answer.
+    private func keys(_ answer: ChainAnswer, of filter: LogFilter) -> [BlockLogKeys]? {
+        switch answer {
+        case .logKeys(let blocks): blocks
+        case .logs(let logs): BlockLogKeys.gathered(logs, filter, seed: self.seed)
+        case .header, .failure: nil
+        }
+    }
+
+    private static func weight(of logs: [Log]) -> Int {
+        logs.reduce(0) { $0 + ContinuityEvent.weight(of: $1) }
     }
 
     private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {
@@ -371,14 +435,8 @@ extension ContinuityMachine {
         }
     }
 
-    /// Takes a range answer's part for one block. - Returns: false where it contradicts what is known.
-    private mutating func compare(
-        _ index: Int,
-        _ block: ChainBlock,
-        _ answer: [Log],
-        _ isAudit: Bool,
-        _ witness: BlockRef
-    ) -> Bool {
+    /// Compares a range answer's part for one block with what is known. - Returns: false where it contradicts that.
+    private mutating func compare(_ index: Int, _ block: ChainBlock, _ answer: [LogKey]) -> Bool {
         guard let entry = self.books[index].entries[block.number] else {
             if answer.isEmpty { return true }
             if !block.isOfPeer { self.distrustBlooms() }
@@ -387,46 +445,70 @@ extension ContinuityMachine {
         }
         switch entry.state {
         case .missing, .sealed: return true
-        case .closed:
-            if entry.isEqual(to: answer) { return true }
-            self.books[index].dispute(block.number, answer)
-            return false
+        case .closed: if entry.isEqual(to: answer) { return true }
         case .open:
-            if isAudit, !entry.isReopened, self.isTold(block.number, index) {
-                if entry.isEqual(to: answer), !entry.isDisputed {
-                    self.books[index].entries[block.number]?.state = .closed
-                    self.books[index].entries[block.number]?.doubt = nil
-                    return true
-                }
-                self.books[index].dispute(block.number, answer)
-                return false
+            // What nobody was told is asked for when somebody is to be.
+            guard !entry.isReopened, self.isTold(block.number, index) else { return true }
+            if entry.isEqual(to: answer), !entry.isDisputed {
+                self.books[index].entries[block.number]?.state = .closed
+                self.books[index].entries[block.number]?.doubt = nil
+                return true
             }
-            let depth = self.isOver ? 2 : witness.number >= block.number ? witness.number - block.number : 0
-            if let change = self.books[index].settle(block, answer, depth: depth, move: self.move) {
-                self.changed(index, change)
+        }
+        self.books[index].dispute(block.number, answer)
+        return false
+    }
+
+    // MARK: - Room
+
+    /// Keeps the whole logs of each book within its limit: first those go that everyone was told of, then those that will be
+    /// read last. Of blocks that are being told they stay.
+    mutating func makeRoom() {
+        for index in self.books.indices {
+            while self.books[index].entries.bytes > self.books[index].limit, let number = self.leastWanted(index) {
+                let isTold = self.isTold(number, index)
+                self.books[index].entries[number]?.forget(isTold: isTold)
+                self.noteLag(index, from: number)
             }
-            return true
         }
     }
 
-    /// Forgets the logs of blocks that are audited and that every consumer has passed.
+    /// A block's logs were let go. Who could have been told of them lags; who holds blocks back by its own wish does not.
+    private mutating func noteLag(_ book: Int, from number: UInt64) {
+        for index in self.consumers.indices where self.consumers[index].options.filter == self.books[book].id {
+            guard self.consumers[index].validNext <= number,
+                number <= self.ceiling(self.consumers[index].options.finality) ?? 0
+            else { continue }
+            self.consumers[index].lagsFrom = min(self.consumers[index].lagsFrom ?? .max, number)
+        }
+    }
+
+    /// The block whose logs are wanted least; nil where none can go.
+    private func leastWanted(_ index: Int) -> UInt64? {
+        let book = self.books[index]
+        let consumers = self.consumers.filter { $0.options.filter == book.id && $0.state == .running }
+        let nexts = Set(consumers.map(\.validNext))
+        let lowest = nexts.min() ?? .max
+        let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
+        func canGo(_ number: UInt64) -> Bool {
+            !nexts.contains(number) && (book.entries[number]?.bytes ?? 0) > 0
+        }
+        let numbers = book.entries.numbers
+        return numbers.prefix { $0 < lowest }.first(where: canGo)
+            // What only those wait for that do not read.
+            ?? numbers.reversed().first { $0 > lowest && $0 < reading && canGo($0) }
+            ?? numbers.reversed().first(where: canGo)
+    }
+
+    /// Forgets the logs of blocks that are audited, but for those that are kept for who is to be told of them.
     private mutating func seal(_ index: Int) {
-        guard let base = self.window.base, let unaudited = self.lowestUnaudited(of: self.books[index].id),
+        guard let unaudited = self.lowestUnaudited(of: self.books[index].id),
             let next = self.lowestNext(of: self.books[index].id, includingPaused: true)
         else { return }
-        // The lower of the two exists, since something has been told and audited.
-        var number = min(unaudited, next) &- 1
-        while number >= base.number, let block = self.window[number] {
-            switch self.books[index].entries[number]?.state {
-            case .sealed: return
-            case .closed:
-                var entry = LogBook.Entry()
-                entry.state = .sealed
-                self.books[index].entries[number] = entry
-            case .open, .missing, nil: break
-            }
-            guard block.number > 0 else { return }
-            number -= 1
+        for number in self.books[index].entries.numbers.prefix(while: { $0 < unaudited }) {
+            guard let entry = self.books[index].entries[number], entry.state == .closed else { continue }
+            guard number < next || !entry.isWhole else { continue }
+            self.books[index].entries[number] = entry.sealed
         }
     }
 }

@@ -83,11 +83,12 @@ extension ContinuityMachine {
         guard mayAdd, let tip = self.window.tip else { return }
         guard let block = self.window[number], self.window.contains(number, hash) else {
             let isNear = number <= tip.number &+ 64 && number &+ 64 >= tip.number
-            if isNear { self.books[index].waitingOfPeers.add(log) }
+            if isNear { self.books[index].waitingOfPeers.add(.log(log), number, hash) }
             return
         }
         guard let entry = self.books[index].entries[number], entry.state == .open, !entry.isDisputed,
-            let place = entry.place(of: log), !self.isTold(number, beyond: place, of: filter),
+            entry.isWhole, let place = entry.place(of: LogKey(log, seed: self.seed)),
+            !self.isTold(number, beyond: place, of: filter),
             self.books[index].options.verify == .off
                 || self.verifying.check.admits([log], in: block.header, areAll: false)
         else { return }

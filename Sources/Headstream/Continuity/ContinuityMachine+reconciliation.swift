@@ -116,9 +116,7 @@ extension ContinuityMachine {
         }
         if contradicted, !block.isOfPeer { self.distrustBlooms() }
         if let lowest, let base = self.window.base, base.number > lowest {
-            for index in self.books.indices {
-                for number in lowest..<base.number { self.books[index].entries[number] = nil }
-            }
+            for index in self.books.indices { self.books[index].entries.forget(below: base.number) }
         }
     }
 
@@ -128,10 +126,10 @@ extension ContinuityMachine {
         let removed = max(number &+ 1, base.number)...tip.number
         let settled = tip.number - self.ahead
         self.withdrawPeers(above: max(number, settled))
+        for index in self.books.indices { self.books[index].blocksRemoved(removed, self.window) }
         self.window.truncate(above: number)
         self.ahead = number > settled ? number - settled : 0
         self.move += 1
-        for index in self.books.indices { self.books[index].blocksRemoved(removed) }
         for index in self.consumers.indices { self.consumers[index].invalidate(above: number) }
         self.finalityTruncated(above: number)
     }

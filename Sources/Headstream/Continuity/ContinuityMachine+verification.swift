@@ -16,6 +16,13 @@ extension ContinuityMachine {
         let isWanted = self.consumers.contains { $0.state != .ended && $0.options.verify != .off }
         if isWanted, !self.verifying.isOn { self.verifying.uncheckedTo = self.window.tip?.number }
         self.verifying.isOn = isWanted
+        for index in self.books.indices {
+            let id = self.books[index].id
+            let share = self.consumers.lazy.filter { $0.options.filter == id }.map(\.options.share).max()
+            if let share { self.books[index].limit = share }
+            self.books[index].waiting.limit = self.books[index].limit
+            self.books[index].waitingOfPeers.limit = self.books[index].limit
+        }
     }
 
     /// Whether a head may be used; where not, the node is asked. Of heads that lack fields nothing is told: some nodes push
@@ -52,6 +59,11 @@ extension ContinuityMachine {
     mutating func admitted(_ answer: ChainAnswer) -> ChainAnswer {
         guard self.verifying.isOn, case .header(let header?) = answer, !self.admits(header) else { return answer }
         return .failure(.other)
+    }
+
+    /// Whether a pushed log may be used for a filter.
+    mutating func admits(_ log: Log, of block: ChainBlock, for index: Int) -> Bool {
+        self.books[index].options.verify == .off || self.admits([log], of: block, for: self.books[index])
     }
 
     /// Whether logs of one block may be used for a filter.

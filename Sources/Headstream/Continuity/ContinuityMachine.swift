@@ -16,8 +16,10 @@ package struct ContinuityMachine: Sendable {
         case connectionLost
         /// A head was pushed. Boxed, so that a log, which is a third of its size, is not copied as one.
         indirect case head(BlockHeader)
-        /// A log was pushed, `removed` ones included, on the filter's subscription.
-        case log(FilterID, Log)
+        /// Logs were pushed, `removed` ones included, on the filter's subscription.
+        case logs(FilterID, [Log])
+        /// Pushed logs were lost on their way.
+        case logsLost(FilterID)
         /// Another endpoint than the authority has acknowledged the subscription of a filter.
         case peerAcknowledged(PeerID, FilterID)
         /// Another endpoint pushed a head, or a log.
@@ -42,9 +44,8 @@ package struct ContinuityMachine: Sendable {
         case filterRemoved(FilterID)
         case joined(ConsumerID, ConsumerOptions)
         case left(ConsumerID)
-        /// The consumer cannot take more for the time being, or can again.
-        case paused(ConsumerID)
-        case resumed(ConsumerID)
+        /// The consumer has taken what it was told, up to so many bytes in all: there is room for more.
+        case taken(ConsumerID, upTo: Int)
     }
 
     /// What is to be done, in this order.
@@ -60,6 +61,9 @@ package struct ContinuityMachine: Sendable {
         package var blocks: UInt64 = 1024
         /// The most requests spent to come level again.
         package var requests = 512
+        /// What the logs of one answer may take, in bytes, where that can be foreseen; what a node writes for them is up to
+        /// three times as long.
+        package var answer = 1 << 22
 
         package init(blocks: UInt64 = 1024, requests: Int = 512) {
             self.blocks = max(blocks, 1)
@@ -75,6 +79,8 @@ package struct ContinuityMachine: Sendable {
     }
 
     private(set) var limits: Limits
+    /// Of the digests by which logs are compared.
+    package let seed: UInt64
     var window: ChainWindow
     var books: [LogBook] = []
     var consumers: [ContinuityConsumer] = []
@@ -133,8 +139,10 @@ package struct ContinuityMachine: Sendable {
     /// How often in a row the node's newest block did not stand up to verification.
     package var wrongInARow = 0
 
-    package init(limits: Limits = Limits()) {
+    /// - Parameter seed: known to nobody else, see ``LogKey``.
+    package init(limits: Limits = Limits(), seed: UInt64 = 0) {
         self.limits = limits
+        self.seed = seed
         self.window = ChainWindow(capacity: Self.capacity(limits))
     }
 
@@ -168,8 +176,23 @@ package struct ContinuityMachine: Sendable {
     }
 
     /// Takes a fact. - Parameter now: nanoseconds of a clock that does not go back.
-    package mutating func handle(_ fact: Fact, at now: UInt64) -> [Action] {
+    package mutating func handle(_ fact: Fact, at now: UInt64) -> [Action] { self.handle([fact], at: now) }
+
+    /// Takes facts that came together: what follows from them follows from all of them.
+    package mutating func handle(_ facts: [Fact], at now: UInt64) -> [Action] {
         self.now = max(self.now, now)
+        for fact in facts { self.take(fact) }
+        if !self.peers.isEmpty { self.followPeers() }
+        self.checkDeadlines()
+        self.startConsumers()
+        self.advanceConsumers()
+        self.makeRoom()
+        self.makeRequests()
+        defer { self.actions = [] }
+        return self.actions
+    }
+
+    private mutating func take(_ fact: Fact) {
         self.order += 1
         switch fact {
         case .connected:
@@ -183,7 +206,8 @@ package struct ContinuityMachine: Sendable {
             } else if self.isConnected {
                 self.wantsLatest = true
             }
-        case .log(let id, let log): self.logReceived(id, log)
+        case .logs(let id, let logs): self.logsReceived(id, logs)
+        case .logsLost(let id): self.logsLost(id)
         case .peerAcknowledged(let id, let filter): self.peerAcknowledged(id, filter)
         case .peerHead(let id, let header): self.peerHeadReceived(id, header)
         case .peerLog(let id, let filter, let log): self.peerLogReceived(id, filter, log)
@@ -205,7 +229,7 @@ package struct ContinuityMachine: Sendable {
             // What was in doubt until the next block is asked for again.
             self.move += 1
         case .filterAdded(let id, let options):
-            if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options)) }
+            if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options, seed: self.seed)) }
         case .filterRemoved(let id):
             self.books.removeAll { $0.id == id }
             self.forgetFilterOfPeers(id)
@@ -217,22 +241,27 @@ package struct ContinuityMachine: Sendable {
         case .left(let id):
             self.consumers.removeAll { $0.id == id }
             self.consumersChanged()
-        case .paused(let id): self.withConsumer(id) { $0.isPaused = true }
-        case .resumed(let id): self.withConsumer(id) { $0.isPaused = false }
+        case .taken(let id, let bytes): self.taken(id, upTo: bytes)
         }
-        if !self.peers.isEmpty { self.followPeers() }
-        self.checkDeadlines()
-        self.startConsumers()
-        self.advanceConsumers()
-        self.makeRequests()
-        defer { self.actions = [] }
-        return self.actions
     }
 
-    private mutating func withConsumer(_ id: ConsumerID, _ change: (inout ContinuityConsumer) -> Void) {
+    /// Notes what a consumer has taken. It is told more with the next fact.
+    package mutating func taken(_ id: ConsumerID, upTo bytes: Int) {
         guard let index = self.consumers.firstIndex(where: { $0.id == id }) else { return }
-        change(&self.consumers[index])
+        self.consumers[index].taken(upTo: bytes)
     }
+
+    /// How many bytes a consumer was told in all.
+    package func toldBytes(_ id: ConsumerID) -> Int { self.consumers.first { $0.id == id }?.toldBytes ?? 0 }
+
+    /// What it was told and has not taken, and the whole logs in all books, in bytes: the two may share some of it.
+    package var heldBytes: Int {
+        self.consumers.reduce(0) { $0 + $1.waitingBytes }
+            + self.books.reduce(0) { $0 + $1.entries.bytes + $1.waiting.bytes + $1.waitingOfPeers.bytes }
+    }
+
+    /// Whether a consumer is told nothing until it takes some of what it was told.
+    package func isPaused(_ id: ConsumerID) -> Bool { self.consumers.first { $0.id == id }?.isPaused ?? false }
 
     private mutating func checkDeadlines() {
         if let checkAt, checkAt <= self.now {
@@ -241,7 +270,7 @@ package struct ContinuityMachine: Sendable {
         }
     }
 
-    private mutating func acknowledged(heads: Bool, _ filters: [FilterID]) {
+    mutating func acknowledged(heads: Bool, _ filters: [FilterID]) {
         guard self.isConnected else { return }
         for id in filters {
             guard let index = self.books.firstIndex(where: { $0.id == id }) else { continue }
@@ -269,7 +298,13 @@ package struct ContinuityMachine: Sendable {
         self.quietUntil = 0
         self.backfill.connectionLost()
         self.finality.connectionLost()
-        for index in self.books.indices { self.books[index].connectionLost() }
+        for index in self.books.indices {
+            // The answer may have been too long a message for the connection.
+            if case .range(let range, _, _) = self.books[index].pending?.purpose {
+                _ = self.planner.refused(UInt64(range.count), .tooManyResults)
+            }
+            self.books[index].connectionLost()
+        }
         for index in self.consumers.indices { self.consumers[index].isCaughtUp = false }
     }
 

@@ -6,14 +6,22 @@ import EthereumTypes
 struct LogBook: Sendable {
     /// The logs of one block, in their order in it.
     struct Entry: Sendable {
-        var logs: [Log] = []
+        /// Which logs are known.
+        var keys: [LogKey] = []
+        /// The logs themselves, as they are told, a place for each key; or none, where they were told to everyone or let go
+        /// for want of room.
+        var events: [ContinuityEvent] = []
         var state = State.open
         /// Contradicted by something the node said; only an answer by hash settles it.
         var isDisputed = false
         /// Was sealed, and is wanted again: what an answer says of it is no news to those that it was told to.
         var isReopened = false
+        /// So many logs were pushed and let go before anybody was told of them: keys are missing, and an answer is needed.
+        var letGo = 0
+        /// What all its logs take, or took, in bytes.
+        var weight = 0
         /// An answer that does not count until it is repeated.
-        var doubt: [Log]?
+        var doubt: [LogKey]?
         /// How often the window had moved when the doubt came; it is asked again after the next move.
         var doubtedAt: UInt64 = 0
 
@@ -23,9 +31,31 @@ struct LogBook: Sendable {
             case closed
             /// The node does not give it.
             case missing
-            /// Closed, told to every consumer, audited: its logs are forgotten.
+            /// Closed and audited, and its logs are forgotten: who wants it asks again.
             case sealed
         }
+
+        /// Whether all logs that are known of are here to be told.
+        var isWhole: Bool { self.letGo == 0 && self.events.count == self.keys.count && self.state != .sealed }
+
+        /// The same without its logs, which are not wanted any more.
+        var sealed: Self {
+            var entry = Self()
+            entry.state = .sealed
+            entry.weight = self.weight
+            return entry
+        }
+
+        /// One that was sealed, or given up, and is wanted after all.
+        var reopened: Self {
+            var entry = Self()
+            entry.isReopened = self.state == .sealed
+            entry.weight = self.weight
+            return entry
+        }
+
+        /// What the logs in it take.
+        var bytes: Int { self.events.isEmpty ? 0 : self.weight }
     }
 
     /// What a request in flight asks for.
@@ -47,8 +77,14 @@ struct LogBook: Sendable {
 
     let id: FilterID
     let options: FilterOptions
+    /// Of the keys' digests.
+    let seed: UInt64
     private let bloomTest: BloomTest
-    var entries: [UInt64: Entry] = [:]
+    var entries = LogEntries()
+    /// The most bytes of whole logs, but for those of the blocks that consumers are being told.
+    var limit = 1 << 22
+    /// What the logs of a block take on average, in bytes, by the answers so far.
+    var meanWeight: Int?
     /// Where this connection's subscription was acknowledged, among the facts.
     var acknowledgedAt: UInt64?
     /// Blocks from here on are covered, if their head was pushed after the acknowledgement: the block behind the `latest`
@@ -71,9 +107,10 @@ struct LogBook: Sendable {
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
 
-    init(_ id: FilterID, _ options: FilterOptions) {
+    init(_ id: FilterID, _ options: FilterOptions, seed: UInt64) {
         self.id = id
         self.options = options
+        self.seed = seed
         self.bloomTest = BloomTest(options.filter)
     }
 
@@ -93,8 +130,7 @@ struct LogBook: Sendable {
     }
 
     func isClosed(_ number: UInt64) -> Bool {
-        guard let entry = self.entries[number] else { return true }
-        return entry.state != .open
+        self.entries[number]?.state != .open
     }
 
     func mayMatch(_ block: ChainBlock, bloomsAreTrusted: Bool) -> Bool {
@@ -102,37 +138,47 @@ struct LogBook: Sendable {
         return self.bloomTest.mayMatch(block.header.logsBloom)
     }
 
-    /// Whether everything of an open block has been told that will be, as far as can be known before its audit.
+    /// Whether everything has been told of a block, all known logs of which have been, as far as can be known before its
+    /// audit.
     ///
     /// - Parameters:
     ///   - tip: the authority's newest block.
     ///   - isPassed: whether the endpoint that brought the block has pushed what comes behind its logs.
     func mayLeave(_ block: ChainBlock, tip: UInt64, isPassed: Bool) -> Bool {
         guard let entry = self.entries[block.number] else { return true }
-        if entry.state != .open { return true }
-        guard !self.holds, !entry.isDisputed, !entry.logs.isEmpty else { return false }
+        guard self.mayTell(entry) else { return false }
+        guard entry.state == .open else { return true }
+        guard !entry.keys.isEmpty else { return false }
         if isPassed { return true }
         guard self.isCovered(block) else { return false }
         // A block's logs may come after the next head. They come before those of later blocks, on one subscription.
         return tip >= block.number &+ 2 || self.highestPushed > block.number
     }
 
-    /// Whether a block's logs may be told although it is open: as they are pushed.
+    /// Whether a block's logs may be told, also while it is open: as they are pushed.
     func mayTell(_ entry: Entry) -> Bool {
-        entry.state == .closed || (entry.state == .open && !self.holds && !entry.isDisputed)
+        guard entry.isWhole else { return false }
+        return entry.state == .closed || (entry.state == .open && !self.holds && !entry.isDisputed)
     }
 
     // MARK: - Blocks come and go
 
     /// A block has come into the window. - Returns: whether a log of it contradicts its bloom.
     mutating func blockAdded(_ block: ChainBlock, bloomsAreTrusted: Bool) -> Bool {
-        let logs = self.options.delivery == .pushed ? self.waiting.take(block.number, block.hash) : []
+        let waited = self.options.delivery == .pushed ? self.waiting.take(block.number, block.hash) : nil
         let mayMatch = self.mayMatch(block, bloomsAreTrusted: bloomsAreTrusted)
-        guard !logs.isEmpty || mayMatch else { return false }
+        guard waited != nil || mayMatch else { return false }
         var entry = Entry()
-        for log in logs { entry.insert(log) }
+        entry.letGo = waited?.letGo ?? 0
+        for event in waited?.events ?? [] {
+            if case .log(let log) = event { entry.insert(LogKey(log, seed: self.seed), event) }
+        }
         // What the bloom excludes is no contradiction where another endpoint says it.
-        if mayMatch { for log in self.waitingOfPeers.take(block.number, block.hash) { entry.insert(log) } }
+        if mayMatch, entry.letGo == 0, let others = self.waitingOfPeers.take(block.number, block.hash) {
+            for event in others.events {
+                if case .log(let log) = event { entry.insert(LogKey(log, seed: self.seed), event) }
+            }
+        }
         self.entries[block.number] = entry
         return !mayMatch
     }
@@ -155,13 +201,19 @@ struct LogBook: Sendable {
         if self.entries[number]?.state == .open { self.noteDispute(number) }
     }
 
-    /// The blocks of these numbers have left the window.
-    mutating func blocksRemoved(_ numbers: ClosedRange<UInt64>) {
+    /// Blocks leave the window.
+    mutating func blocksRemoved(_ numbers: ClosedRange<UInt64>, _ window: ChainWindow) {
         for number in numbers {
-            guard let entry = self.entries.removeValue(forKey: number) else { continue }
+            guard let entry = self.entries[number] else { continue }
+            self.entries[number] = nil
+            guard self.acknowledgedAt != nil, let block = window[number] else { continue }
             // A block that comes back may be announced again while some of its logs, pushed again, have come already: only
             // together with those of before are they all.
-            if self.acknowledgedAt != nil { for log in entry.logs { self.waiting.add(log) } }
+            if entry.isWhole {
+                for event in entry.events { self.waiting.add(event, number, block.hash) }
+            } else {
+                self.waiting.noteLetGo(entry.letGo + entry.keys.count, number, block.hash)
+            }
         }
         self.disputes.removeAll { numbers.contains($0) }
         self.highestPushed = min(self.highestPushed, numbers.lowerBound)
@@ -184,11 +236,7 @@ struct LogBook: Sendable {
         self.acknowledgedAt = nil
         self.coveredFrom = .max
         self.highestPushed = 0
-        // What was pushed and not checked may be less than all.
-        for (number, entry) in self.entries where entry.state == .open && !entry.logs.isEmpty {
-            self.noteDispute(number)
-        }
-        self.disputes.sort()
+        self.doubtPushed()
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
@@ -206,20 +254,10 @@ struct LogBook: Sendable {
     /// A log was pushed for a block of the window.
     mutating func pushed(_ log: Log, in block: ChainBlock) -> Change? {
         guard self.options.delivery == .pushed else { return nil }
-        let known = self.entries[block.number]
-        var entry = known ?? Entry()
-        // One that was sealed is to be asked for, whole.
-        guard !entry.isReopened, entry.state == .open || entry.state == .closed, let index = entry.insert(log) else {
-            return nil
-        }
-        if entry.state == .closed {
-            // It says what an answer denied.
-            entry.state = .open
-            entry.isDisputed = true
-            self.noteDispute(block.number)
-        }
-        self.entries[block.number] = entry
-        return Change(number: block.number, prefix: index)
+        if self.entries[block.number] == nil { self.entries[block.number] = Entry() }
+        guard let taken = self.entries[block.number]?.take(pushed: log, seed: self.seed) else { return nil }
+        if taken.isContradiction { self.noteDispute(block.number) }
+        return Change(number: block.number, prefix: taken.place)
     }
 
     /// An answer for one block, in the node's order. - Returns: what changed, if anything did.
@@ -231,21 +269,21 @@ struct LogBook: Sendable {
     ) -> Change? {
         guard var entry = self.entries[block.number], entry.state == .open || entry.state == .closed else { return nil }
         var ordered = Entry()
-        for log in answer { ordered.insert(log) }
-        let isComplete = entry.logs.allSatisfy { ordered.contains($0) }
+        for log in answer { ordered.insert(LogKey(log, seed: self.seed), .log(log)) }
+        let isEqual = entry.isEqual(to: ordered.keys)
+        let isComplete = entry.keys.allSatisfy { ordered.contains($0) } && ordered.keys.count >= entry.letGo
         let isRepeated = entry.doubt.map { ordered.isEqual(to: $0) } ?? false
         let isFresh = answer.isEmpty && depth < 2
-        let agrees = isComplete && (!entry.isDisputed || ordered.isEqual(to: entry.logs))
+        let isSettled = entry.isDisputed || (entry.state == .closed && !entry.isWhole)
+        let agrees = isComplete && (!isSettled || isEqual)
         guard !isFresh && (agrees || isRepeated) else {
-            entry.doubt = ordered.logs
+            entry.doubt = ordered.keys
             entry.doubtedAt = move
             self.entries[block.number] = entry
             return nil
         }
-        // Logs of equal places may come in another order; that is no difference.
-        let isChanged = !ordered.isEqual(to: entry.logs)
-        let prefix = entry.commonPrefix(with: ordered.logs)
-        if isChanged { entry.logs = ordered.logs }
+        let prefix = entry.commonPrefix(with: ordered.keys)
+        if isEqual { entry.restore(from: ordered) } else { entry.replace(by: ordered) }
         entry.state = .closed
         let isNews = !entry.isReopened
         entry.isReopened = false
@@ -253,11 +291,11 @@ struct LogBook: Sendable {
         entry.doubt = nil
         self.entries[block.number] = entry
         self.disputes.removeAll { $0 == block.number }
-        return isChanged && isNews ? Change(number: block.number, prefix: prefix) : nil
+        return !isEqual && isNews ? Change(number: block.number, prefix: prefix) : nil
     }
 
     /// An audited range says otherwise of a block: an answer by hash is to settle it.
-    mutating func dispute(_ number: UInt64, _ answer: [Log]) {
+    mutating func dispute(_ number: UInt64, _ answer: [LogKey]) {
         var entry = self.entries[number] ?? Entry()
         entry.state = .open
         entry.isDisputed = true
@@ -268,64 +306,128 @@ struct LogBook: Sendable {
         self.noteDispute(number)
     }
 
+    /// What was pushed and not checked may be less than all.
+    mutating func doubtPushed() {
+        for number in self.entries.numbers {
+            if let entry = self.entries[number], entry.state == .open, !entry.keys.isEmpty { self.noteDispute(number) }
+        }
+        self.disputes.sort()
+    }
+
+    // MARK: - Room
+
+    /// So many bytes were the logs of so many blocks.
+    mutating func learn(weight: Int, of blocks: Int) {
+        guard blocks > 0 else { return }
+        let mean = weight / blocks
+        self.meanWeight = self.meanWeight.map { ($0 * 3 + mean) / 4 } ?? mean
+    }
+
+    /// What the logs of a block will take in an answer, by what is known.
+    func expectedWeight(_ number: UInt64) -> Int {
+        guard let entry = self.entries[number] else { return 0 }
+        guard entry.state == .open else { return entry.weight }
+        return max(entry.weight, self.meanWeight ?? self.limit / 16)
+    }
+
     private mutating func noteDispute(_ number: UInt64) {
         if !self.disputes.contains(number) { self.disputes.append(number) }
     }
 }
 
 extension LogBook.Entry {
-    /// A log's place in its block.
-    static func isOrdered(_ left: Log, before right: Log) -> Bool {
-        let first = left.transactionIndex ?? 0
-        let second = right.transactionIndex ?? 0
-        return first != second ? first < second : (left.logIndex ?? 0) < (right.logIndex ?? 0)
-    }
-
-    /// Whether two logs of one block are one: equal keys with different content are two (erigon 17249).
-    static func isSame(_ left: Log, _ right: Log) -> Bool {
-        left.logIndex == right.logIndex && left.transactionHash == right.transactionHash
-            && left.address == right.address && left.topics == right.topics && left.data == right.data
-    }
-
     /// The index behind all logs that stand before or beside this one.
-    private func upperBound(_ log: Log) -> Int {
-        if let last = self.logs.last, !Self.isOrdered(log, before: last) { return self.logs.count }
+    private func upperBound(_ key: LogKey) -> Int {
+        guard let last = self.keys.last, key.place < last.place else { return self.keys.count }
         var low = 0
-        var high = self.logs.count
+        var high = self.keys.count
         while low < high {
             let middle = (low + high) / 2
-            if Self.isOrdered(log, before: self.logs[middle]) { high = middle } else { low = middle + 1 }
+            if key.place < self.keys[middle].place { high = middle } else { low = middle + 1 }
         }
         return low
     }
 
-    func contains(_ log: Log) -> Bool {
-        var index = self.upperBound(log)
-        while index > 0, !Self.isOrdered(self.logs[index - 1], before: log) {
+    /// The index of a log; nil where it is not here.
+    private func index(of key: LogKey) -> Int? {
+        var index = self.upperBound(key)
+        while index > 0, self.keys[index - 1].place == key.place {
             index -= 1
-            if Self.isSame(self.logs[index], log) { return true }
+            if self.keys[index].digest == key.digest { return index }
         }
-        return false
+        return nil
     }
 
+    func contains(_ key: LogKey) -> Bool { self.index(of: key) != nil }
+
     /// Where a log would stand; nil where it does.
-    func place(of log: Log) -> Int? { self.contains(log) ? nil : self.upperBound(log) }
+    func place(of key: LogKey) -> Int? { self.contains(key) ? nil : self.upperBound(key) }
 
     /// Puts a log in its place. - Returns: where; nil where it was there.
     @discardableResult
-    mutating func insert(_ log: Log) -> Int? {
-        guard let index = self.place(of: log) else { return nil }
-        self.logs.insert(log, at: index)
-        return index
+    mutating func insert(_ key: LogKey, _ event: ContinuityEvent) -> Int? {
+        guard let place = self.place(of: key) else { return nil }
+        if place < self.keys.count {
+            if self.isWhole { self.events.insert(event, at: place) }
+            self.keys.insert(key, at: place)
+        } else {
+            // As nearly all come.
+            if self.isWhole { self.events.append(event) }
+            self.keys.append(key)
+        }
+        self.weight += event.weight
+        return place
     }
 
-    func isEqual(to other: [Log]) -> Bool {
-        self.logs.count == other.count && other.allSatisfy { self.contains($0) }
+    /// A log was pushed. - Returns: where it belongs, and whether an answer had denied it; nil where nothing is new, or all
+    /// of the block is to be asked for.
+    mutating func take(pushed log: Log, seed: UInt64) -> (place: Int, isContradiction: Bool)? {
+        guard !self.isReopened, self.state == .open || self.state == .closed else { return nil }
+        guard self.letGo == 0 else {
+            self.letGo += 1
+            self.weight += ContinuityEvent.weight(of: log)
+            return nil
+        }
+        guard let place = self.insert(LogKey(log, seed: seed), .log(log)) else { return nil }
+        guard self.state == .closed else { return (place, false) }
+        self.state = .open
+        self.isDisputed = true
+        return (place, true)
     }
 
-    func commonPrefix(with other: [Log]) -> Int {
-        var index = 0
-        while index < min(self.logs.count, other.count), Self.isSame(self.logs[index], other[index]) { index += 1 }
-        return index
+    /// An answer's logs become the block's.
+    mutating func replace(by answer: Self) {
+        self.keys = answer.keys
+        self.events = answer.events
+        self.weight = answer.weight
+        self.letGo = 0
+    }
+
+    /// The logs are here again, from an answer that has the same: in the order in which they may have been told in part. An
+    /// answer may give those of equal places in another.
+    mutating func restore(from answer: Self) {
+        guard !self.isWhole else { return }
+        self.events =
+            self.keys == answer.keys
+            ? answer.events : self.keys.compactMap { key in answer.index(of: key).map { answer.events[$0] } }
+    }
+
+    /// The logs go, for want of room or because everyone was told of them. Where somebody was told of them, what is known of
+    /// them stays.
+    mutating func forget(isTold: Bool) {
+        self.events = []
+        guard !isTold else { return }
+        self.letGo += self.keys.count
+        self.keys = []
+        if self.state == .closed { self.state = .open }
+    }
+
+    func isEqual(to other: [LogKey]) -> Bool {
+        self.letGo == 0 && self.keys.count == other.count
+            && (self.keys == other || other.allSatisfy { self.contains($0) })
+    }
+
+    func commonPrefix(with other: [LogKey]) -> Int {
+        zip(self.keys, other).prefix { $0 == $1 }.count
     }
 }

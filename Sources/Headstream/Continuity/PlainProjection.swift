@@ -36,7 +36,7 @@ package struct PlainHeads: Sendable {
             self.resumed = nil
             return nil
         case .unverified(let block, .unverifiable): throw .unverifiable(block)
-        case .log, .caughtUp, .finalized, .progress, .unverified: return nil
+        case .log, .caughtUp, .finalized, .lagged, .progress, .unverified: return nil
         }
     }
 }
@@ -44,12 +44,13 @@ package struct PlainHeads: Sendable {
 /// Logs as a plain sequence: those of orphaned blocks are told again with `removed` true, highest first, however the node
 /// told them.
 package struct PlainLogs: Sendable {
-    private var told: [Log] = []
+    /// As they came: they share their boxes.
+    private var told: [ContinuityEvent] = []
     private var bytes = 0
     /// The highest block of which logs were forgotten.
     private var forgottenTo: UInt64?
     private var resumed: BlockRef?
-    /// The most bytes of logs that are remembered.
+    /// The most bytes of logs that are remembered: beyond it a rollback cannot be told as logs.
     private let memory: Int
 
     package init(rollbackMemory: Int = 1 << 22, resumedFrom cursor: Cursor? = nil) {
@@ -58,26 +59,27 @@ package struct PlainLogs: Sendable {
     }
 
     /// A log is told as it is.
-    package mutating func take(_ log: Log) {
+    package mutating func take(log event: ContinuityEvent) {
         self.resumed = nil
-        self.remember(log)
+        self.told.append(event)
+        self.bytes += event.weight
+        if self.bytes > self.memory { self.forgetOldest() }
     }
 
     /// What an event is in the plain sequence.
     package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> [Log] {
         switch event {
         case .log(let log):
-            self.take(log)
+            self.take(log: event)
             return [log]
         case .rollback(let to, _):
             if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
             if let forgottenTo, forgottenTo > to.number { throw .rollbackBeyondMemory(to) }
             var removed: [Log] = []
-            while var last = self.told.last, last.blockNumber ?? 0 > to.number {
-                self.told.removeLast()
-                self.bytes -= Self.size(last)
-                last.removed = true
-                removed.append(last)
+            while case .log(var log)? = self.told.last, log.blockNumber ?? 0 > to.number {
+                self.bytes -= self.told.removeLast().weight
+                log.removed = true
+                removed.append(log)
             }
             return removed
         case .gap(let range, let reason): throw .gap(range, reason)
@@ -86,36 +88,33 @@ package struct PlainLogs: Sendable {
             self.resumed = nil
             return []
         case .unverified(let block, .unverifiable): throw .unverifiable(block)
-        case .head, .caughtUp, .progress, .unverified: return []
+        case .head, .caughtUp, .lagged, .progress, .unverified: return []
         case .finalized(let block):
             // What is final is not told again.
-            self.forget { $0.blockNumber ?? 0 <= block.number }
+            self.forget(self.told.firstIndex { Self.number(of: $0) > block.number } ?? self.told.count)
             return []
         }
     }
 
-    private mutating func remember(_ log: Log) {
-        self.told.append(log)
-        self.bytes += Self.size(log)
-        guard self.bytes > self.memory else { return }
+    private mutating func forgetOldest() {
         // A quarter at once, so that a log costs no more than its own place.
         let target = self.memory / 4 * 3
         var rest = self.bytes
         var count = 0
         while rest > target, count < self.told.count {
-            rest -= Self.size(self.told[count])
+            rest -= self.told[count].weight
             count += 1
         }
-        self.forgottenTo = max(self.forgottenTo ?? 0, self.told[count - 1].blockNumber ?? 0)
-        self.told.removeFirst(count)
-        self.bytes = rest
+        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1]))
+        self.forget(count)
     }
 
-    private mutating func forget(_ isOld: (Log) -> Bool) {
-        let count = self.told.firstIndex { !isOld($0) } ?? self.told.count
-        for log in self.told.prefix(count) { self.bytes -= Self.size(log) }
+    private mutating func forget(_ count: Int) {
+        for event in self.told.prefix(count) { self.bytes -= event.weight }
         self.told.removeFirst(count)
     }
 
-    private static func size(_ log: Log) -> Int { MemoryLayout<Log>.stride + max(log.data.count - 64, 0) }
+    private static func number(of event: ContinuityEvent) -> UInt64 {
+        if case .log(let log) = event { log.blockNumber ?? 0 } else { 0 }
+    }
 }

@@ -3,31 +3,86 @@ import EthereumTypes
 /// Logs of blocks that are not in the window, waiting for their block: a bounded place. Nodes push logs before their head,
 /// and logs of branches that win later.
 struct WaitingLogs: Sendable {
-    /// The most logs that wait.
-    static let capacity = 4096
+    /// The logs of one block, in the order in which they were pushed.
+    struct Block: Sendable {
+        var events: [ContinuityEvent] = []
+        /// So many are not here any more: the block is to be asked for.
+        var letGo = 0
+    }
 
-    private var logs: [Log] = []
-    var count: Int { self.logs.count }
+    private struct Name: Hashable, Sendable {
+        let number: UInt64
+        let hash: Hash32
+    }
+
+    /// What a block takes beside its logs.
+    private static let weightOfBlock = 128
+
+    private var blocks: [Name: Block] = [:]
+    private(set) var bytes = 0
+    /// The most bytes that wait.
+    var limit = 1 << 22
     /// The highest block of which a log was dropped here: up to it, pushed logs may be incomplete.
     private(set) var droppedTo: UInt64?
 
-    mutating func add(_ log: Log) {
-        if self.logs.count >= Self.capacity {
-            // The lowest half goes: blocks that have not come yet are the higher ones.
-            let sorted = self.logs.sorted { ($0.blockNumber ?? 0) < ($1.blockNumber ?? 0) }
-            let dropped = sorted.prefix(Self.capacity / 2)
-            self.droppedTo = max(self.droppedTo ?? 0, dropped.last?.blockNumber ?? 0)
-            self.logs = Array(sorted.dropFirst(Self.capacity / 2))
+    mutating func add(_ event: ContinuityEvent, _ number: UInt64, _ hash: Hash32) {
+        let weight = self.change(number, hash) { block in
+            guard block.letGo == 0 else {
+                block.letGo += 1
+                return 0
+            }
+            block.events.append(event)
+            return event.weight
         }
-        self.logs.append(log)
+        self.bytes += weight
+        self.makeRoom()
     }
 
-    /// The logs of a block that has come, in the order in which they were pushed.
-    mutating func take(_ number: UInt64, _ hash: Hash32) -> [Log] {
-        guard !self.logs.isEmpty else { return [] }
-        let taken = self.logs.filter { $0.blockNumber == number && $0.blockHash == hash }
-        if !taken.isEmpty { self.logs.removeAll { $0.blockNumber == number && $0.blockHash == hash } }
-        return taken
+    /// Logs of a block were known that are not here any more.
+    mutating func noteLetGo(_ count: Int, _ number: UInt64, _ hash: Hash32) {
+        self.change(number, hash) { $0.letGo += count }
+        self.makeRoom()
+    }
+
+    private mutating func change<Result>(
+        _ number: UInt64,
+        _ hash: Hash32,
+        _ body: (inout Block) -> Result
+    ) -> Result {
+        let known = self.blocks.count
+        defer { self.bytes += (self.blocks.count - known) * Self.weightOfBlock }
+        return body(&self.blocks[Name(number: number, hash: hash), default: Block()])
+    }
+
+    /// The lowest go, since blocks that have not come yet are the higher ones: of each its logs, and only where that is not
+    /// enough that there were any.
+    private mutating func makeRoom() {
+        guard self.bytes > self.limit else { return }
+        let names = Dictionary(grouping: self.blocks.keys, by: \.number).sorted { $0.key < $1.key }
+        for (_, names) in names where self.bytes > self.limit / 2 {
+            for name in names { self.letGo(name) }
+        }
+        for (number, names) in names where self.bytes > self.limit {
+            for name in names { _ = self.remove(name) }
+            self.drop(number)
+        }
+    }
+
+    private mutating func letGo(_ name: Name) {
+        guard let block = self.remove(name) else { return }
+        self.blocks[name] = Block(letGo: block.letGo + block.events.count)
+        self.bytes += Self.weightOfBlock
+    }
+
+    private mutating func remove(_ name: Name) -> Block? {
+        guard let block = self.blocks.removeValue(forKey: name) else { return nil }
+        self.bytes -= block.events.reduce(Self.weightOfBlock) { $0 + $1.weight }
+        return block
+    }
+
+    /// The logs of a block that has come; nil where there are none.
+    mutating func take(_ number: UInt64, _ hash: Hash32) -> Block? {
+        self.blocks.isEmpty ? nil : self.remove(Name(number: number, hash: hash))
     }
 
     /// A log of a block so far down that it is not waited for.
@@ -36,7 +91,8 @@ struct WaitingLogs: Sendable {
     }
 
     mutating func removeAll() {
-        self.logs.removeAll()
+        self.blocks.removeAll()
+        self.bytes = 0
         self.droppedTo = nil
     }
 }

@@ -67,6 +67,8 @@ struct GaplessWish: Sendable {
     var verify = Verification.off
     /// Whether the node is asked how far its chain is final: updates tell it, items alone do not.
     var isToldFinality = false
+    /// Nil for the configuration's.
+    var bufferLimit: Int?
 
     var origin: ConsumerOptions.Origin { self.start.origin }
 
@@ -90,13 +92,21 @@ extension Eth {
     ///   - start: where to begin; above the newest block by default.
     ///   - finality: until when a head is held back; not at all by default.
     ///   - verify: how far what the node says is checked; `.logs` is no more than `.headers` here.
+    ///   - bufferLimit: the most bytes that wait for a slow consumer; the configuration's by default (16 MiB).
     public func newHeads(
         continuity: Continuity = .gapless(),
         from start: StreamStart = .latest,
         finality: Finality = .latest,
-        verify: Verification = .off
+        verify: Verification = .off,
+        bufferLimit: Int? = nil
     ) -> GaplessHeads {
-        let wish = GaplessWish(continuity: continuity, start: start, finality: finality, verify: verify)
+        let wish = GaplessWish(
+            continuity: continuity,
+            start: start,
+            finality: finality,
+            verify: verify,
+            bufferLimit: bufferLimit
+        )
         return GaplessHeads(source: GaplessSource(session: self.web3.session, wish: wish))
     }
 
@@ -114,6 +124,8 @@ extension Eth {
     ///   - delivery: whether logs are pushed, or asked for block by block, which is cheaper for filters with several logs a
     ///     block on hosted nodes.
     ///   - verify: how far what the node says is checked.
+    ///   - bufferLimit: the most bytes that wait for a slow consumer; the configuration's by default (16 MiB). Beyond it logs
+    ///     are let go, and fetched again as it reads.
     public func logs(
         _ filter: LogFilter = LogFilter(),
         continuity: Continuity = .gapless(),
@@ -121,7 +133,8 @@ extension Eth {
         finality: Finality = .latest,
         audit: Int = 32,
         delivery: LogDelivery = .pushed,
-        verify: Verification = .off
+        verify: Verification = .off,
+        bufferLimit: Int? = nil
     ) -> GaplessLogs {
         var filter = filter
         filter.blocks = .unspecified
@@ -132,7 +145,8 @@ extension Eth {
             finality: finality,
             audit: audit,
             delivery: delivery,
-            verify: verify
+            verify: verify,
+            bufferLimit: bufferLimit
         )
         return GaplessLogs(source: GaplessSource(session: self.web3.session, wish: wish))
     }

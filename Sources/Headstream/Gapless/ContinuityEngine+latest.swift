@@ -32,7 +32,7 @@ extension ContinuityEngine {
             self.withoutLatest.refusals = min(self.withoutLatest.refusals + 1, Self.mostRefusals)
         case .failure:
             break
-        case .header, .logs:
+        case .header, .logs, .logKeys:
             self.withoutLatest.refusals = 0
         }
         guard self.withoutLatest.refusals >= Self.mostRefusals else {

@@ -35,7 +35,8 @@ extension ContinuityEngine {
             [weak self] logs in
             self?.received(logs, on: id)
         } lost: { [weak self] in
-            self?.handle(.stalled)
+            guard let self else { return }
+            for member in self.groups.members(of: id) { self.handle(.logsLost(member.id)) }
         }
         self.logs[id] = stream
         self.subscribe(stream.kept) { [weak self] in
@@ -52,12 +53,10 @@ extension ContinuityEngine {
     private func received(_ logs: [Log], on id: FilterGroups.SubscriptionID) {
         let members = self.groups.members(of: id)
         // The machine does not take what a filter does not match, so where there is one there is nothing to ask.
-        if members.count == 1 {
-            for log in logs { self.handle(.log(members[0].id, log)) }
-        } else {
-            for log in logs {
-                for member in members where member.filter.matches(log) { self.handle(.log(member.id, log)) }
-            }
+        if members.count == 1 { return self.handle(.logs(members[0].id, logs)) }
+        for member in members {
+            let matching = logs.filter { member.filter.matches($0) }
+            if !matching.isEmpty { self.handle(.logs(member.id, matching)) }
         }
     }
 }

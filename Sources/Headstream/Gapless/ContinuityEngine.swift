@@ -14,6 +14,10 @@ final class ContinuityEngine: @unchecked Sendable {
     private(set) weak var session: Session?
     let loop: any Loop
     private(set) var machine: ContinuityMachine
+    /// Facts that the machine is to be told at once; nil where each is told as it comes.
+    private var gathered: [ContinuityMachine.Fact]?
+    /// Of consumers that ask for no other, in bytes.
+    private let bufferLimit: Int
     /// The one subscription of heads.
     private var heads: PushedStream<BlockHeader.Decoder>?
     /// The filters with consumers.
@@ -58,7 +62,11 @@ final class ContinuityEngine: @unchecked Sendable {
     init(_ session: Session, limits: ContinuityMachine.Limits) {
         self.session = session
         self.loop = session.loop
-        self.machine = ContinuityMachine(limits: limits)
+        self.bufferLimit = session.configuration.bufferLimit
+        var limits = limits
+        // Of what a node writes, which is up to three times as long, several answers are well below the limit.
+        limits.answer = min(limits.answer, max(session.configuration.maxMessageSize / 8, 1))
+        self.machine = ContinuityMachine(limits: limits, seed: session.loop.random())
         self.groups = FilterGroups(merges: session.configuration.mergeFilters)
         if session.assumeIsolated({ $0.isConnected }) { self.handle(.connected) }
     }
@@ -79,7 +87,8 @@ final class ContinuityEngine: @unchecked Sendable {
             finality: wish.finality,
             origin: wish.origin,
             isToldFinality: wish.isToldFinality,
-            verify: wish.verify
+            verify: wish.verify,
+            bufferLimit: wish.bufferLimit ?? self.bufferLimit
         )
         self.handle(.joined(consumer, options))
         self.subscribeHeads()
@@ -113,11 +122,10 @@ final class ContinuityEngine: @unchecked Sendable {
         }
     }
 
-    /// A consumer has taken what it had been given.
+    /// A consumer has taken what it had been given, and waited for room.
     func resume(_ consumer: ConsumerID) {
-        // It may be full again by now; then its pause is on its way.
-        guard self.consumers[consumer]?.feed.isFull == false else { return }
-        self.handle(.resumed(consumer))
+        guard let feed = self.consumers[consumer]?.feed else { return }
+        self.handle(.taken(consumer, upTo: feed.taken))
     }
 
     func dismiss(_ local: LocalSubscriptionID?) {
@@ -168,10 +176,12 @@ final class ContinuityEngine: @unchecked Sendable {
         guard self.heads == nil, let session = self.session else { return }
         let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
             [weak self] heads in
-            for head in heads {
-                self?.handle(.head(head))
-                self?.noteForLatest(head)
+            // A turn may bring several blocks: together with their logs, or they would look as if they had none.
+            self?.together { engine in
+                for head in heads { engine.handle(.head(head)) }
+                engine.takeLogs()
             }
+            for head in heads { self?.noteForLatest(head) }
             if let head = heads.last(where: { $0.hasNumber }) { self?.headPushed(head.number) }
         } lost: { [weak self] in
             self?.handle(.stalled)
@@ -183,6 +193,19 @@ final class ContinuityEngine: @unchecked Sendable {
         } refused: { [weak self] in
             self?.refused($0)
         }
+    }
+
+    /// Hands the machine all facts of the body at once.
+    private func together(_ body: (ContinuityEngine) -> Void) {
+        self.gathered = []
+        body(self)
+        guard let facts = self.gathered else { return }
+        self.gathered = nil
+        self.handle(facts)
+    }
+
+    private func takeLogs() {
+        for id in self.logs.keys.sorted() { self.logs[id]?.take() }
     }
 
     /// Asks for a subscription, now where there is a connection, and on each later one.
@@ -255,7 +278,7 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     func tellAll(_ update: GaplessFeed.Update) {
-        for (id, consumer) in self.consumers where consumer.feed.add(update) { self.pause(id) }
+        for consumer in self.consumers.values { consumer.feed.add(ofConnection: update) }
     }
 
     /// The session is over.
@@ -286,7 +309,6 @@ final class ContinuityEngine: @unchecked Sendable {
             && self.machine.quietUntil <= self.machine.now && self.machine.backfill.retryAt == nil
             && self.machine.books.allSatisfy { $0.retryAt == nil }
             && self.machine.consumers.allSatisfy { !$0.isPaused }
-            && self.consumers.values.allSatisfy { !$0.feed.isFull }
     }
 
     // MARK: The machine
@@ -297,19 +319,38 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     func handle(_ fact: ContinuityMachine.Fact) {
+        if self.gathered != nil {
+            self.gathered?.append(fact)
+        } else {
+            self.handle([fact])
+        }
+    }
+
+    private func handle(_ first: [ContinuityMachine.Fact]) {
         guard self.ending == nil else { return }
-        for action in self.machine.handle(fact, at: self.loop.now.nanoseconds) {
-            switch action {
-            case .tell(let consumer, let event):
-                guard let feed = self.consumers[consumer]?.feed else { continue }
-                if feed.add(.event(event)) { self.pause(consumer) }
-                // Nothing comes behind it.
-                if case .failed = event { feed.finish(.success(())) }
-            case .request(let request):
-                self.ask(request)
-            case .diverged(let peer, let block):
-                self.tellDivergence(peer, block)
+        var facts = first
+        while !facts.isEmpty {
+            var requests: [ChainRequest] = []
+            // What one consumer is told goes to its feed together.
+            var told: [(id: ConsumerID, updates: [GaplessFeed.Update])] = []
+            let actions = self.machine.handle(facts, at: self.loop.now.nanoseconds)
+            facts = []
+            for action in actions {
+                switch action {
+                case .tell(let id, let event):
+                    if told.last?.id != id {
+                        let place = told.firstIndex { $0.id == id }
+                        told.append(place.map { told.remove(at: $0) } ?? (id, []))
+                    }
+                    told[told.count - 1].updates.append(.event(event))
+                case .request(let request): requests.append(request)
+                case .diverged(let peer, let block): self.tellDivergence(peer, block)
+                }
             }
+            for (id, updates) in told {
+                if let taken = self.deliver(updates, to: id) { facts.append(taken) }
+            }
+            for request in requests { self.ask(request) }
         }
         if self.machine.wrongInARow >= Self.mostWrong {
             self.machine.wrongInARow = 0
@@ -330,15 +371,15 @@ final class ContinuityEngine: @unchecked Sendable {
         ([self.heads?.local].compactMap { $0 } + self.logs.values.map(\.local)).sorted { $0.rawValue < $1.rawValue }
     }
 
-    /// A feed is full: the machine keeps references only, and fetches when the consumer comes back.
-    private func pause(_ consumer: ConsumerID) {
-        // Behind what is being told now.
-        self.loop.execute { [weak self] in
-            guard let self, self.consumers[consumer]?.feed.isFull == true else { return }
-            self.handle(.paused(consumer))
-            // It may have come back meanwhile.
-            self.resume(consumer)
-        }
+    /// - Returns: what the consumer has taken meanwhile, where the machine had no room for more.
+    private func deliver(_ updates: [GaplessFeed.Update], to id: ConsumerID) -> ContinuityMachine.Fact? {
+        guard let feed = self.consumers[id]?.feed else { return nil }
+        let wasPaused = self.machine.isPaused(id)
+        let taken = feed.add(updates, upTo: self.machine.toldBytes(id), isFull: wasPaused)
+        // Nothing comes behind it.
+        if case .event(.failed) = updates.last { feed.finish(.success(())) }
+        self.machine.taken(id, upTo: taken)
+        return wasPaused && !self.machine.isPaused(id) ? .taken(id, upTo: taken) : nil
     }
 
     private func scheduleDeadline() {
@@ -361,7 +402,7 @@ final class ContinuityEngine: @unchecked Sendable {
 
     /// Makes a request: one call, or a batch, so that one backend answers it.
     private func ask(_ request: ChainRequest) {
-        let collector = AnswerCollector(request) { [weak self] answers in
+        let collector = AnswerCollector(request, seed: self.machine.seed) { [weak self] answers in
             self?.answered(request, answers)
         }
         do throws(Web3Error) {
@@ -384,12 +425,14 @@ final class ContinuityEngine: @unchecked Sendable {
 /// `@unchecked Sendable`: touched on the session's loop alone.
 private final class AnswerCollector: @unchecked Sendable {
     private let calls: [ChainCall]
+    private let seed: UInt64
     private var answers: [ChainAnswer?]
     private var missing: Int
     private let body: ([ChainAnswer]) -> Void
 
-    init(_ request: ChainRequest, _ body: @escaping ([ChainAnswer]) -> Void) {
+    init(_ request: ChainRequest, seed: UInt64, _ body: @escaping ([ChainAnswer]) -> Void) {
         self.calls = request.calls
+        self.seed = seed
         self.answers = Array(repeating: nil, count: request.calls.count)
         self.missing = request.calls.count
         self.body = body
@@ -399,12 +442,12 @@ private final class AnswerCollector: @unchecked Sendable {
         guard self.answers.indices.contains(index), self.answers[index] == nil else { return }
         // The machine is told of the connection's end, which ends all requests.
         if case .failure(let error) = outcome, error.code == .connectionClosed { return }
-        self.answers[index] = Self.answer(outcome, to: self.calls[index])
+        self.answers[index] = Self.answer(outcome, to: self.calls[index], self.seed)
         self.missing -= 1
         if self.missing == 0 { self.body(self.answers.compactMap { $0 }) }
     }
 
-    private static func answer(_ outcome: Waiter.Outcome, to call: ChainCall) -> ChainAnswer {
+    private static func answer(_ outcome: Waiter.Outcome, to call: ChainCall, _ seed: UInt64) -> ChainAnswer {
         switch outcome {
         case .failure(let error):
             if error.code == .rateLimited {
@@ -417,6 +460,7 @@ private final class AnswerCollector: @unchecked Sendable {
                 return try bytes.withBytes { (bytes) throws(ValueError) in
                     switch call {
                     case .logs: .logs(try Results.decode(bytes, as: [Log].self))
+                    case .logKeys(let filter): .logKeys(try BlockLogKeys.read(bytes, filter, seed: seed))
                     case .header, .headerByHash: .header(try Results.decode(bytes, as: BlockHeader?.self))
                     }
                 }
@@ -432,7 +476,7 @@ extension EncodedRequest {
         switch call {
         case .header(let tag): try self.init("eth_getBlockByNumber", [tag, false])
         case .headerByHash(let hash): try self.init("eth_getBlockByHash", [hash, false])
-        case .logs(let filter): try self.init("eth_getLogs", [filter])
+        case .logs(let filter), .logKeys(let filter): try self.init("eth_getLogs", [filter])
         }
     }
 }

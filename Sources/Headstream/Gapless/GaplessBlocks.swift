@@ -70,8 +70,8 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
                     }
                 case .unverified(let block, .unverifiable):
                     throw Web3Error(PlainStreamFailure.unverifiable(block))
-                case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled,
-                    .diverged:
+                case .block, .caughtUp, .finalized, .lagged, .progress, .unverified, .disconnected, .reconnected,
+                    .stalled, .diverged:
                     continue
                 }
             }
@@ -148,6 +148,7 @@ package struct BlockAssembly<Item: Sendable>: Sendable {
             self.forget()
             return .gap(range, reason)
         case .caughtUp: return .caughtUp
+        case .lagged(let blocks): return .lagged(blocks: blocks)
         case .finalized(let block): return .finalized(block)
         case .progress(let cursor): return .progress(cursor)
         case .unverified(let block, let failure): return .unverified(block, failure)

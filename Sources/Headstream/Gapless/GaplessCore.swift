@@ -21,8 +21,7 @@ final class GaplessLease: Sendable {
 
     init(_ source: GaplessSource) {
         self.session = source.session
-        // Each update is some kilobytes at most, in memory that the consumer takes in one go.
-        self.feed = GaplessFeed(limit: 4096)
+        self.feed = GaplessFeed()
         let (feed, wish) = (self.feed, source.wish)
         self.session.onLoop { [weak self] session in
             guard let self else { return }

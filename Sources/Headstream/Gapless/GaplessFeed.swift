@@ -3,12 +3,13 @@ import HeadstreamRPC
 
 /// What one gapless consumer is to be told, between the loop and its task.
 ///
-/// Bounded: when it is full the machine is paused for this consumer, keeps the names of blocks only, and fetches what the
-/// consumer missed when it comes back. So nothing is lost, and memory stays flat.
+/// Bounded by the machine, which counts what it told in bytes: from a share of the consumer's limit on it tells nothing more
+/// until some of it is taken. It lets go of logs that wait then, and fetches them again as the consumer reads: nothing is
+/// lost, and memory stays flat.
 final class GaplessFeed: Sendable {
     enum Update: Sendable {
         case event(ContinuityEvent)
-        case disconnected(Web3Error)
+        indirect case disconnected(Web3Error)
         case reconnected
         case stalled
         case diverged(Endpoint, BlockRef)
@@ -29,6 +30,10 @@ final class GaplessFeed: Sendable {
 
     private struct State: AwaitedState {
         var updates: [Update] = []
+        /// How many bytes had been told in all with the last of them, and with the last that was taken.
+        var told = 0
+        var taken = 0
+        /// The machine waits for room.
         var isFull = false
         var end: Result<Void, Web3Error>?
         var consumer: SuspendedConsumer?
@@ -36,32 +41,40 @@ final class GaplessFeed: Sendable {
         var isReady: Bool { !self.updates.isEmpty || self.end != nil }
     }
 
-    /// Updates that may wait, but for those of one block or one answer, which are told together.
-    private let limit: Int
     private let state = Locked(State())
-
-    init(limit: Int) {
-        self.limit = max(limit, 16)
-    }
+    /// So many updates of the connection may wait behind each other; of more the newest counts.
+    private static let maxOfConnection = 16
 
     // MARK: The loop's side
 
-    /// - Returns: whether it has just become full.
-    @discardableResult
-    func add(_ update: Update) -> Bool {
-        let (consumer, becameFull) = self.state.withLock { state -> (SuspendedConsumer?, Bool) in
-            guard state.end == nil else { return (nil, false) }
-            // Of what a full feed is told of connections the newest counts.
-            while state.isFull, update.isOfConnection, state.updates.last?.isOfConnection == true {
-                state.updates.removeLast()
-            }
-            state.updates.append(update)
-            let becameFull = !state.isFull && state.updates.count >= self.limit
-            state.isFull = state.isFull || becameFull
-            return (state.takeConsumer(), becameFull)
+    /// Adds what the machine told.
+    ///
+    /// - Parameters:
+    ///   - told: the bytes told in all, with these.
+    ///   - isFull: whether the machine tells no more until something is taken; ``take()`` then says so.
+    /// - Returns: the bytes that were taken in all.
+    func add(_ updates: [Update], upTo told: Int, isFull: Bool) -> Int {
+        let (consumer, taken) = self.state.withLock { state -> (SuspendedConsumer?, Int) in
+            guard state.end == nil else { return (nil, told) }
+            state.updates += updates
+            state.told = told
+            state.isFull = isFull
+            return (state.takeConsumer(), state.taken)
         }
         consumer?.resume()
-        return becameFull
+        return taken
+    }
+
+    /// Adds what happened to the connection, which the machine does not count.
+    func add(ofConnection update: Update) {
+        let consumer = self.state.withLock { state -> SuspendedConsumer? in
+            guard state.end == nil else { return nil }
+            let waiting = state.updates.reversed().prefix(Self.maxOfConnection).prefix { $0.isOfConnection }.count
+            if waiting >= Self.maxOfConnection { state.updates.removeLast(waiting) }
+            state.updates.append(update)
+            return state.takeConsumer()
+        }
+        consumer?.resume()
     }
 
     /// Ends the feed behind what is in it; the first end counts.
@@ -73,7 +86,8 @@ final class GaplessFeed: Sendable {
         consumer?.resume()
     }
 
-    var isFull: Bool { self.state.withLock { $0.isFull } }
+    /// How many bytes the consumer has taken in all.
+    var taken: Int { self.state.withLock { $0.taken } }
 
     // MARK: The consumer's side
 
@@ -86,6 +100,7 @@ final class GaplessFeed: Sendable {
                 if !state.updates.isEmpty {
                     defer {
                         state.updates = []
+                        state.taken = state.told
                         state.isFull = false
                     }
                     return (.updates(state.updates), state.isFull)

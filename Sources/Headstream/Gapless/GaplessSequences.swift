@@ -129,7 +129,7 @@ public struct GaplessLogs: AsyncSequence, Sendable {
             guard case .event(let event) = update else { return nil }
             // Nearly all of them.
             if case .log(let log) = event {
-                self.plain.take(log)
+                self.plain.take(log: event)
                 return log
             }
             do throws(PlainStreamFailure) { self.pending = try self.plain.take(event)[...] } catch {
@@ -152,6 +152,9 @@ public enum GaplessUpdate<Item: Sendable>: Sendable {
     case gap(ClosedRange<UInt64>, GapReason)
     /// All that the node had has been told; from here on it is live.
     case caughtUp
+    /// From here on so many blocks wait whose logs were let go, because the consumer was slow and its buffer full: they are
+    /// fetched again as it reads. Nothing is lost.
+    case lagged(blocks: UInt64)
     /// This block, which was told before, and all below it cannot be reorganised any more. The node is asked now and then
     /// when a head comes, as seldom as its finality moves; of a chain without finality nothing is told.
     case finalized(BlockRef)
@@ -215,6 +218,7 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
             case .rollback(let to, let removed): .rollback(to: to, removed: removed)
             case .gap(let range, let reason): .gap(range, reason)
             case .caughtUp: .caughtUp
+            case .lagged(let blocks): .lagged(blocks: blocks)
             case .finalized(let block): .finalized(block)
             case .progress(let cursor): .progress(cursor)
             case .unverified(let block, let failure): .unverified(block, failure)

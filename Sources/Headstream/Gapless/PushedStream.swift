@@ -18,6 +18,10 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
     /// Called where something was missed.
     private let lost: () -> Void
     private var isScheduled = false
+    /// It is emptied at each turn's end. What one turn brings is no more than half of this, but for a single message.
+    private static var leastLimit: Int { 4 << 20 }
+    /// So many items are handed on at once.
+    private static var batch: Int { 256 }
 
     init(
         _ session: Session,
@@ -28,7 +32,7 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
     ) {
         let signal = LoopSignal()
         let buffer = SubscriptionBuffer(
-            limit: session.configuration.bufferLimit,
+            limit: max(session.configuration.bufferLimit, Self.leastLimit),
             policy: .dropOldest,
             priority: .high,
             kind: request.kind,
@@ -60,7 +64,8 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         self.loop.atTurnEnd { self.take() }
     }
 
-    private func take() {
+    /// Takes what has come, now rather than at the end of the turn. Behind that nothing is left to be taken there.
+    func take() {
         self.isScheduled = false
         var items: [Decoder.Element] = []
         var isComplete = true
@@ -72,6 +77,9 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
                 } else if StreamMarker(record) == nil {
                     isComplete = false
                 }
+                guard items.count >= Self.batch else { continue }
+                self.body(items)
+                items.removeAll(keepingCapacity: true)
             }
         }
         if !items.isEmpty { self.body(items) }

@@ -230,6 +230,7 @@ actor Session {
         metrics.reconnects = self.pastMetrics.reconnects
         metrics.renewals = self.pastMetrics.renewals
         metrics.divergences = self.pastMetrics.divergences
+        metrics.bufferMemory += self.continuityEngine?.machine.heldBytes ?? 0
         return metrics
     }
 

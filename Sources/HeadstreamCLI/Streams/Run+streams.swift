@@ -143,7 +143,7 @@ private struct Listing<Item: Sendable> {
             self.isGapless
                 ? "connected again; what was missed is fetched" : "connected again; what happened meanwhile is missing"
         case .undecodable(let error): ExitCode.outcome(of: error).text
-        case .lagged, .unverified, .stalled, .diverged: notice.text
+        case .lagged, .isBehind, .unverified, .stalled, .diverged: notice.text
         // The items say it, or the end does.
         case .rollback, .gap, .caughtUp, .finalized: nil
         }

@@ -24,6 +24,8 @@ enum StreamNotice: Sendable {
     case rollback(to: BlockRef, removed: [BlockRef])
     case gap(ClosedRange<UInt64>, GapReason)
     case caughtUp
+    /// So many blocks wait that are fetched again, because the output is slower than the chain.
+    case isBehind(blocks: UInt64)
     case finalized(BlockRef)
     case unverified(BlockRef, VerificationFailure)
 }
@@ -55,6 +57,7 @@ extension GaplessUpdate: StreamUpdate {
         case .rollback(let to, let removed): .notice(.rollback(to: to, removed: removed))
         case .gap(let range, let reason): .notice(.gap(range, reason))
         case .caughtUp: .notice(.caughtUp)
+        case .lagged(let blocks): .notice(.isBehind(blocks: blocks))
         case .finalized(let block): .notice(.finalized(block))
         case .progress(let cursor): .progress(cursor)
         case .unverified(let block, let failure): .notice(.unverified(block, failure))
@@ -111,6 +114,7 @@ extension StreamNotice {
                 "reason": .string("\(reason)"),
             ]
         case .caughtUp: return ["update": "caughtUp"]
+        case .isBehind(let blocks): return ["update": "lagged", "behind": .number(JSONNumber(blocks))]
         case .finalized(let block): return ["update": "finalized", "block": Self.value(block)]
         case .unverified(let block, let failure):
             return ["update": "unverified", "block": Self.value(block), "failure": .string("\(failure)")]
@@ -141,6 +145,8 @@ extension StreamNotice {
             return "rollback to \(to), \(removed.count) block\(removed.count == 1 ? "" : "s") removed"
         case .gap(let range, let reason): return "gap: \(Self.named(range)) missing (\(reason))"
         case .caughtUp: return "caught up"
+        case .isBehind(let blocks):
+            return "\(blocks) block\(blocks == 1 ? "" : "s") behind, fetched again: the output is slower than the chain"
         case .finalized(let block): return "finalized \(block)"
         case .unverified(let block, .header): return "the header of block \(block) does not give its hash; not used"
         case .unverified(let block, .logs): return "logs of block \(block) are not those of its bloom; not used"

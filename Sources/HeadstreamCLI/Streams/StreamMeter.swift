@@ -76,7 +76,7 @@ struct StreamMeter {
         case .gap:
             self.hasGap = true
             self.status?.update { $0.gaps += 1 }
-        case .rollback, .finalized, .unverified, .undecodable, .refused, .stalled, .diverged: break
+        case .rollback, .isBehind, .finalized, .unverified, .undecodable, .refused, .stalled, .diverged: break
         }
     }
 }

@@ -86,7 +86,7 @@ package final class UpdateFold: Sendable {
                 state.last = nil
                 state.reached = range.upperBound
             case .reconnected: state.reconnects += 1
-            case .caughtUp, .finalized, .progress, .unverified, .disconnected, .stalled, .diverged: break
+            case .caughtUp, .finalized, .lagged, .progress, .unverified, .disconnected, .stalled, .diverged: break
             }
         }
     }

@@ -23,6 +23,7 @@ struct ConsumerFold {
     private(set) var finalized: UInt64 = 0
     private(set) var failure: ContinuityFailure?
     private(set) var rollbacks = 0
+    private(set) var lags = 0
     private(set) var unverified: [(ref: BlockRef, failure: VerificationFailure)] = []
     private(set) var problems: [String] = []
     /// The lowest block told so far that a rollback has not reached.
@@ -78,6 +79,7 @@ struct ConsumerFold {
             self.isLoose = true
             if self.start == nil { self.start = range.lowerBound }
         case .caughtUp: self.isCaughtUp = true
+        case .lagged: self.lags += 1
         case .unverified(let ref, let failure): self.unverified.append((ref, failure))
         case .finalized(let ref):
             if ref.number < self.finalized { self.problem("finality moved back") }

@@ -40,6 +40,10 @@ struct ContinuityRun {
     var requestCount = 0
     var callCount = 0
     private var nextConsumer: UInt64 = 1
+    /// Of consumers that join.
+    var bufferLimit = 1 << 24
+    /// Consumers that take nothing of what they are told.
+    private var paused: Set<ConsumerID> = []
     /// Blocks that the node has announced though it does not answer for them.
     var announced: [Hash32: SimulatedBlock] = [:]
 
@@ -64,7 +68,16 @@ struct ContinuityRun {
     mutating func handle(_ fact: ContinuityMachine.Fact) {
         if self.keepsJournal { self.journal.append("\(self.now / 1_000_000) " + Self.text(fact)) }
         let differences = self.machine.differences
-        let actions = self.machine.handle(fact, at: self.now)
+        var actions = self.machine.handle(fact, at: self.now)
+        // Who is not paused takes what it is told at once, and has room for more.
+        for fold in self.folds where !self.paused.contains(fold.id) {
+            while self.machine.isPaused(fold.id) {
+                let taken = ContinuityMachine.Fact.taken(fold.id, upTo: self.machine.toldBytes(fold.id))
+                let more = self.machine.handle(taken, at: self.now)
+                actions += more
+                if more.isEmpty { break }
+            }
+        }
         if self.keepsJournal, self.machine.differences > differences {
             let disputes = self.machine.books.map { "\($0.disputes)" }.joined()
             self.journal.append("    finds differences, of \(disputes)")
@@ -132,7 +145,8 @@ struct ContinuityRun {
             finality: finality,
             origin: origin,
             isToldFinality: isToldFinality,
-            verify: verify
+            verify: verify,
+            bufferLimit: self.bufferLimit
         )
         self.handle(.joined(id, options))
         return id
@@ -141,6 +155,15 @@ struct ContinuityRun {
     mutating func leave(_ id: ConsumerID) {
         self.handle(.left(id))
         self.folds.removeAll { $0.id == id }
+    }
+
+    mutating func pause(_ id: ConsumerID) {
+        self.paused.insert(id)
+    }
+
+    mutating func resume(_ id: ConsumerID) {
+        self.paused.remove(id)
+        self.handle(.taken(id, upTo: self.machine.toldBytes(id)))
     }
 
     func fold(_ id: ConsumerID) -> ConsumerFold {
@@ -216,7 +239,7 @@ struct ContinuityRun {
         let queue = waiting[self.random.below(waiting.count)]
         switch self.pushed[queue].removeFirst() {
         case .head(let header): self.handle(.head(header))
-        case .log(let log): self.handle(.log(self.filters[queue - 1].id, log))
+        case .log(let log): self.handle(.logs(self.filters[queue - 1].id, [log]))
         }
         return true
     }
@@ -269,17 +292,21 @@ struct ContinuityRun {
 
     mutating func answer(_ call: ChainCall, _ lag: Int) -> ChainAnswer {
         if self.random.below(100) < self.nullAnswers {
-            if case .logs = call { return .failure(.other) }
-            return .header(nil)
+            switch call {
+            case .logs, .logKeys: return .failure(.other)
+            case .header, .headerByHash: return .header(nil)
+            }
         }
         switch call {
         case .header(.safe) where self.nullFinality, .header(.finalized) where self.nullFinality: return .header(nil)
         case .header(let tag): return .header(self.chain.block(tag, lag: lag)?.header)
         case .headerByHash(let hash): return .header(self.chain.block(hash, lag: lag)?.header)
-        case .logs(let filter):
+        case .logs(let filter), .logKeys(let filter):
             do throws(SimulatedNodeError) {
-                let logs = try self.chain.logs(filter, lag: lag)
-                return .logs(logs.filter { self.withheld?.matches($0) != true })
+                let logs = try self.chain.logs(filter, lag: lag).filter { self.withheld?.matches($0) != true }
+                guard case .logKeys = call else { return .logs(logs) }
+                return BlockLogKeys.gathered(logs, filter, seed: self.machine.seed).map { .logKeys($0) }
+                    ?? .failure(.other)
             } catch {
                 return .failure(ChainFailure(code: error.code, message: error.message))
             }
@@ -377,15 +404,18 @@ struct ContinuityRun {
     static func text(_ fact: ContinuityMachine.Fact) -> String {
         switch fact {
         case .head(let header): "head \(BlockRef(header)) on \(header.parentHash.description.prefix(10))"
-        case .log(let id, let log):
-            "log \(id.rawValue): \(log.blockNumber ?? 0) \(log.blockHash?.description.prefix(10) ?? "") "
-                + "\(log.transactionIndex ?? 0)/\(log.logIndex ?? 0)\(log.removed ? " removed" : "")"
+        case .logs(let id, let logs):
+            logs.map { log in
+                "log \(id.rawValue): \(log.blockNumber ?? 0) \(log.blockHash?.description.prefix(10) ?? "") "
+                    + "\(log.transactionIndex ?? 0)/\(log.logIndex ?? 0)\(log.removed ? " removed" : "")"
+            }.joined(separator: ", ")
         case .answered(let token, let answers):
             "answered \(token): "
                 + answers.map { answer in
                     switch answer {
                     case .header(let header): header.map { BlockRef($0).description } ?? "null"
                     case .logs(let logs): "\(logs.count) logs"
+                    case .logKeys(let blocks): "\(blocks.reduce(0) { $0 + $1.keys.count }) keys"
                     case .failure(let failure): "\(failure)"
                     }
                 }.joined(separator: ", ")
@@ -399,7 +429,7 @@ struct ContinuityRun {
                 switch call {
                 case .header(let tag): "\(tag)"
                 case .headerByHash(let hash): "\(hash.description.prefix(10))"
-                case .logs(let filter):
+                case .logs(let filter), .logKeys(let filter):
                     switch filter.blocks {
                     case .hash(let hash):
                         "logs[\(filter.addresses.count),\(filter.topics.count)] \(hash.description.prefix(10))"

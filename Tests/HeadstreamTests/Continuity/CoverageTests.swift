@@ -19,7 +19,7 @@ struct CoverageTests {
 
     /// Only these of a block's logs are pushed.
     private static func push(_ run: inout ContinuityRun, _ block: SimulatedBlock, _ places: Range<Int>) {
-        for log in block.logs[places] { run.handle(.log(run.filters[0].id, log)) }
+        for log in block.logs[places] { run.handle(.logs(run.filters[0].id, [log])) }
     }
 
     @Test("Edge case 98: a block that comes back is whole, though only some of its logs have been pushed again")

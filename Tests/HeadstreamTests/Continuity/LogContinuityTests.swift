@@ -123,7 +123,7 @@ struct LogContinuityTests {
         let before = run.requestCount
         var log = try #require(run.chain.head.logs.first)
         log.removed = true
-        run.handle(.log(run.filters[0].id, log))
+        run.handle(.logs(run.filters[0].id, [log]))
         #expect(run.requestCount == before + 1)
         run.settle()
         #expect(run.logs(id).count == 1)
@@ -458,9 +458,9 @@ struct LogContinuityTests {
             log.blockHash = Hash32(w0: UInt64(number), w1: 1, w2: 1, w3: 1)
             log.transactionHash = .zero
             log.logIndex = 0
-            run.handle(.log(run.filters[0].id, log))
+            run.handle(.logs(run.filters[0].id, [log]))
         }
-        #expect(run.machine.books[0].waiting.count <= WaitingLogs.capacity)
+        #expect(run.machine.books[0].waiting.bytes <= run.machine.books[0].waiting.limit)
         for _ in 0..<10 {
             run.chain.mine([Self.event])
             run.settle()

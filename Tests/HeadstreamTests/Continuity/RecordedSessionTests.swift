@@ -19,8 +19,8 @@ struct RecordedSessionTests {
             case .item(let item): words.append(word(item))
             case .rollback(_, let removed): words.append("-\(removed.count)")
             case .gap(let range, let reason): words.append("gap:\(range.lowerBound)-\(range.upperBound):\(reason)")
-            case .block, .caughtUp, .finalized, .progress, .unverified, .disconnected, .reconnected, .stalled,
-                .diverged:
+            case .block, .caughtUp, .finalized, .lagged, .progress, .unverified, .disconnected, .reconnected,
+                .stalled, .diverged:
                 continue
             }
         }

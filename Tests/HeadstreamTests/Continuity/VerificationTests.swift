@@ -211,7 +211,7 @@ struct VerificationTests {
         var lie = run.chain.head.logs[0]
         lie.address = Address(w0: 1, w1: 2, w2: 3)
         lie.logIndex = 77
-        run.handle(.log(filter, lie))
+        run.handle(.logs(filter, [lie]))
         run.mine(3, logs: 2)
         run.mine(4)
         #expect(run.logs(id) == run.chain.canonicalLogs(LogFilter(), from: 101))

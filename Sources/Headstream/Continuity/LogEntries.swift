@@ -1,0 +1,66 @@
+import EthereumTypes
+
+/// What a book knows of the blocks of the window, by their numbers, and how many bytes of whole logs that holds.
+///
+/// An array, because numbers are contiguous and it is looked into for each log.
+struct LogEntries: Sendable {
+    private var slots: [LogBook.Entry?] = []
+    /// The number of the first slot.
+    private var first: UInt64 = 0
+    /// Slots at the front that are forgotten and not yet moved out.
+    private var dropped = 0
+    /// What the whole logs in it take.
+    private(set) var bytes = 0
+
+    /// The numbers that may have an entry.
+    var numbers: Range<UInt64> { self.first + UInt64(self.dropped)..<self.first + UInt64(self.slots.count) }
+
+    private func place(_ number: UInt64) -> Int? {
+        guard number >= self.first, number - self.first < UInt64(self.slots.count) else { return nil }
+        return Int(number - self.first)
+    }
+
+    subscript(number: UInt64) -> LogBook.Entry? {
+        get { self.place(number).flatMap { self.slots[$0] } }
+        _modify {
+            let place = self.place(number) ?? self.makePlace(number)
+            self.dropped = min(self.dropped, place)
+            self.bytes -= self.slots[place]?.bytes ?? 0
+            defer { self.bytes += self.slots[place]?.bytes ?? 0 }
+            yield &self.slots[place]
+        }
+    }
+
+    /// Numbers are those of the window's blocks, and so near each other: what is further away is of another window.
+    private mutating func makePlace(_ number: UInt64) -> Int {
+        let isNear = max(number, self.first) - min(number, self.first) < 1 << 21
+        if !isNear { self.removeAll() }
+        if self.slots.isEmpty {
+            self.first = number
+            self.slots.append(nil)
+        } else if number < self.first {
+            self.slots.insert(contentsOf: repeatElement(nil, count: Int(self.first - number)), at: 0)
+            self.first = number
+            self.dropped = 0
+        } else {
+            self.slots.append(contentsOf: repeatElement(nil, count: Int(number - self.first) + 1 - self.slots.count))
+        }
+        return Int(number - self.first)
+    }
+
+    mutating func removeAll() {
+        self = LogEntries()
+    }
+
+    /// Forgets the blocks below a number.
+    mutating func forget(below number: UInt64) {
+        for forgotten in self.numbers where forgotten < number {
+            self[forgotten] = nil
+            self.dropped += 1
+        }
+        guard self.dropped > 64, self.dropped > self.slots.count / 4 else { return }
+        self.slots.removeFirst(self.dropped)
+        self.first += UInt64(self.dropped)
+        self.dropped = 0
+    }
+}
