@@ -149,7 +149,7 @@ struct PeerTests {
         #expect(run.logs(consumer) == [block.logs[1], block.logs[2]])
         #expect(run.fold(consumer).rollbacks == 0)
         run.handle(.head(block.header))
-        for log in block.logs { run.handle(.log(filter, log)) }
+        run.handle(.logs(filter, block.logs))
         #expect(run.logs(consumer) == block.logs && run.fold(consumer).rollbacks == 1)
         Self.mineOthers(&run, 3)
         // Long told, and contradicted by nothing of the authority's.

@@ -243,14 +243,14 @@ struct RenewalTests {
             let clients = await server.clients
             let late = try await web3.subscribe(NumbersRequest())
             #expect(await server.log.count(of: "eth_subscribe") == 3)
-            held.methods.withLock { $0 = ["slow"] }
-            async let answer = web3.ask("slow")
-            await server.until { $0.count(of: "slow") == 1 }
+            held.methods.withLock { $0 = ["eth_getSlow"] }
+            async let answer = web3.ask("eth_getSlow")
+            await server.until { $0.count(of: "eth_getSlow") == 1 }
             await server.act { _ in clients[1].drop() }
             // The request in flight is made again on the old connection, and so is the subscription.
-            await server.until { $0.count(of: "slow") == 2 && $0.count(of: "eth_subscribe") == 4 }
+            await server.until { $0.count(of: "eth_getSlow") == 2 && $0.count(of: "eth_subscribe") == 4 }
             await held.answer(on: server)
-            #expect(try await answer == "slow")
+            #expect(try await answer == "eth_getSlow")
             var updates = late.updates.makeAsyncIterator()
             guard case .disconnected? = try await updates.next() else { return #expect(Bool(false)) }
             #expect(try await updates.next() == .reconnected)
