@@ -108,7 +108,7 @@ package struct ChainWindow: Sendable {
     /// The name that the node answers to: of a block that was pushed, the other one where there is one.
     package func answeredHash(_ number: UInt64) -> Hash32? {
         guard let block = self[number] else { return nil }
-        return block.pushOrder > 0 ? self.aliases[number] ?? block.hash : block.hash
+        return block.pushOrder > 0 || block.isOfPeer ? self.aliases[number] ?? block.hash : block.hash
     }
 
     private mutating func forgetLowest() {
