@@ -6,8 +6,6 @@ import Testing
 struct NumbersRequest: SubscriptionRequest {
     typealias Notification = Int
     var parameters: [any Encodable & Sendable] { ["numbers"] }
-    /// Tests count its subscriptions.
-    var isShareable: Bool { false }
 }
 
 /// What callbacks of any thread tell.
