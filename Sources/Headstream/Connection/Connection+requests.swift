@@ -18,64 +18,37 @@ struct RequestTime: Sendable {
     }
 }
 
-/// What a caller waits for.
-private enum CallersRequest: Sendable {
-    /// The whole message.
-    case call([UInt8])
-    indirect case subscribe(KeptSubscription)
-}
-
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
     /// Sends a request and returns its result's bytes.
     @inline(__always)
     nonisolated func call(_ id: RequestID, text: [UInt8], time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: .call(text), id, time)
-    }
-
-    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
-    /// session keeps it.
-    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: .subscribe(kept), id, time)
+        await self.outcome(of: text, id, time)
     }
 
     /// A caller's request, on the loop.
-    private func submit(_ request: CallersRequest, _ id: RequestID, _ time: RequestTime, _ waiter: Waiter) {
-        switch request {
-        case .call(let text):
-            self.inbound.processor.submit(
-                id,
-                text: text,
-                now: time.now.nanoseconds,
-                deadline: time.deadline.nanoseconds,
-                waiter: waiter,
-                actions: &self.actions
-            )
-        case .subscribe(let kept):
-            let keeper = Waiter.callback { outcome in
-                if case .success = outcome { self.owner.acknowledged(kept, on: self) }
-                waiter.resume(with: outcome)
-            }
-            self.subscribe(kept, id: id, time: time, waiter: keeper)
-        }
+    private func submit(_ id: RequestID, text: [UInt8], _ time: RequestTime, _ waiter: Waiter) {
+        self.inbound.processor.submit(
+            id,
+            text: text,
+            now: time.now.nanoseconds,
+            deadline: time.deadline.nanoseconds,
+            waiter: waiter,
+            actions: &self.actions
+        )
         self.perform()
     }
 
-    /// Makes a subscription anew that had another connection before.
-    func subscribe(_ kept: KeptSubscription, _ body: @escaping @Sendable (Waiter.Outcome) -> Void) {
-        let id = self.inbound.processor.ids.take(kind: self.inbound.processor.ids.kind(of: kept.methods))
-        let time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
-        self.subscribe(kept, id: id, time: time, waiter: .callback(body))
-        self.perform()
-    }
-
-    /// Ends a subscription that is to be made anew.
-    func forget(_ local: LocalSubscriptionID) {
-        self.inbound.processor.forget(local, now: self.loop.now.nanoseconds, actions: &self.actions)
-        self.perform()
-    }
-
-    private func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime, waiter: Waiter) {
+    /// Makes a subscription. From its acknowledgement on its items are in its buffer.
+    ///
+    /// - Parameter time: of a caller who waits; nil for a subscription that is made anew.
+    func subscribe(
+        _ kept: KeptSubscription,
+        time: RequestTime? = nil,
+        _ body: @escaping @Sendable (Waiter.Outcome) -> Void
+    ) {
+        let time = time ?? RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
+        let id = self.ids.take(kind: self.ids.kind(of: kept.methods))
         self.inbound.processor.subscribe(
             kept.local,
             kept.methods,
@@ -85,9 +58,16 @@ extension Connection {
             buffer: kept.buffer,
             now: time.now.nanoseconds,
             deadline: time.deadline.nanoseconds,
-            waiter: waiter,
+            waiter: .callback(body),
             actions: &self.actions
         )
+        self.perform()
+    }
+
+    /// Ends a subscription that is to be made anew.
+    func forget(_ local: LocalSubscriptionID) {
+        self.inbound.processor.forget(local, now: self.loop.now.nanoseconds, actions: &self.actions)
+        self.perform()
     }
 
     /// Makes requests of the session's own, as one message: one call, or a batch.
@@ -111,7 +91,7 @@ extension Connection {
     /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
     @inline(__always)
     private nonisolated func outcome(
-        of request: CallersRequest,
+        of text: [UInt8],
         _ id: RequestID,
         _ time: RequestTime
     ) async -> Waiter.Outcome {
@@ -121,9 +101,9 @@ extension Connection {
                 if Task.isCancelled { return continuation.resume(returning: Self.cancelledOutcome) }
                 let waiter = Waiter.continuation(continuation)
                 if self.loop.isCurrent {
-                    self.assumeIsolated { $0.submit(request, id, time, waiter) }
+                    self.assumeIsolated { $0.submit(id, text: text, time, waiter) }
                 } else {
-                    self.enqueue { $0.submit(request, id, time, waiter) }
+                    self.enqueue { $0.submit(id, text: text, time, waiter) }
                     // The handler may have run meanwhile, and its job have come before the request's.
                     if Task.isCancelled { self.cancel(id, count: 1) }
                 }
@@ -211,16 +191,22 @@ extension Connection {
 
     /// A consumer is gone; from any thread, without waiting.
     nonisolated func endSubscription(_ local: LocalSubscriptionID) {
-        self.enqueue { connection in
-            connection.inbound.processor.unsubscribe(
-                local,
-                now: connection.loop.now.nanoseconds,
-                waiter: .nobody,
-                actions: &connection.actions
-            )
-            connection.perform()
-        }
+        self.enqueue { $0.end(local) }
     }
+
+    /// A consumer is gone.
+    func end(_ local: LocalSubscriptionID) {
+        self.inbound.processor.unsubscribe(
+            local,
+            now: self.loop.now.nanoseconds,
+            waiter: .nobody,
+            actions: &self.actions
+        )
+        self.perform()
+    }
+
+    /// Whether this subscription is asked for or active here.
+    func carries(_ local: LocalSubscriptionID) -> Bool { self.inbound.processor.knows(local) }
 
     /// A consumer for which reading was suspended has caught up; from any thread.
     nonisolated func consumerDrained() {
@@ -261,6 +247,23 @@ extension Connection {
         }
         self.scheduleRequestDeadline()
         if self.isDraining, self.inbound.processor.waitingCount == 0 { self.drained() }
+        if self.isFurther, self.isEmpty { self.emptied() }
+    }
+
+    /// Whether it carries no subscription, and nothing waits on it.
+    var isEmpty: Bool {
+        self.inbound.processor.serverSubscriptionCount == 0 && self.inbound.processor.waitingCount == 0
+    }
+
+    /// It was made for subscriptions alone, and the last one is gone.
+    private func emptied() {
+        guard !self.isToldEmpty else { return }
+        self.isToldEmpty = true
+        // Not in the middle of a read; and by then somebody may have subscribed.
+        self.enqueue { connection in
+            connection.isToldEmpty = false
+            if connection.isEmpty { connection.owner.emptied(connection) }
+        }
     }
 
     /// Another connection has taken this one's place: the owner is told when all requests are answered, and one that is

@@ -29,6 +29,8 @@ public struct NodeQuirks: Hashable, Sendable {
     public var sendsEmptyFrames: Bool
     /// No ping is answered.
     public var ignoresPings: Bool
+    /// So many subscriptions are taken on a connection; more are refused, as Reth refuses them.
+    public var maxSubscriptions: Int?
 
     /// A node as any other, but for what is named.
     public init(
@@ -39,7 +41,8 @@ public struct NodeQuirks: Hashable, Sendable {
         notifiesEarly: Bool = false,
         repeatsSubscriptionIDs: Bool = false,
         sendsEmptyFrames: Bool = false,
-        ignoresPings: Bool = false
+        ignoresPings: Bool = false,
+        maxSubscriptions: Int? = nil
     ) {
         self.isMute = isMute
         self.isDeaf = isDeaf
@@ -49,5 +52,6 @@ public struct NodeQuirks: Hashable, Sendable {
         self.repeatsSubscriptionIDs = repeatsSubscriptionIDs
         self.sendsEmptyFrames = sendsEmptyFrames
         self.ignoresPings = ignoresPings
+        self.maxSubscriptions = maxSubscriptions
     }
 }
