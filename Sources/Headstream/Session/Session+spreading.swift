@@ -99,8 +99,9 @@ extension Session {
 
     /// Where to make a subscription that a connection has refused; nil where another one would not take it either.
     func place(_ kept: KeptSubscription, refusedBy connection: Connection, _ error: RPCError) -> Connection? {
-        guard self.learnCap(of: connection, from: error), !kept.staysOnMain else { return nil }
-        return self.place(kept)
+        guard self.keepsSubscriptions, !kept.staysOnMain, self.learnCap(of: connection, from: error) else { return nil }
+        let next = self.place(kept)
+        return next === connection ? nil : next
     }
 
     /// Learns how many subscriptions the endpoint takes on a connection. - Returns: whether it was that which it refused.
