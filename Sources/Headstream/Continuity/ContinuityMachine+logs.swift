@@ -12,7 +12,18 @@ extension ContinuityMachine {
 
     mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
-        for log in logs { self.logReceived(index, log) }
+        var begin = logs.startIndex
+        while begin < logs.endIndex {
+            // Those of one block that came together.
+            var end = begin + 1
+            while end < logs.endIndex, logs[end].blockHashValue == logs[begin].blockHashValue,
+                logs[end].blockNumberValue == logs[begin].blockNumberValue, logs[end].removed == logs[begin].removed
+            { end += 1 }
+            // A few out of many do not hold all of them.
+            let run = logs[begin..<end]
+            self.logsReceived(index, run.count < logs.count / 4 ? Array(run)[...] : run)
+            begin = end
+        }
     }
 
     /// Pushed logs were lost on their way: as if the filter had been acknowledged anew.
@@ -22,28 +33,35 @@ extension ContinuityMachine {
         self.acknowledged(heads: false, [id])
     }
 
-    private mutating func logReceived(_ index: Int, _ log: Log) {
-        guard let number = log.blockNumber, let hash = log.blockHash else { return }
+    /// Takes logs of one block.
+    private mutating func logsReceived(_ index: Int, _ run: ArraySlice<Log>) {
+        guard let first = run.first, let number = first.blockNumber, let hash = first.blockHash else { return }
         let isInWindow = self.window.contains(number, hash)
-        if log.removed {
+        if first.removed {
             // It proves nothing: the heads tell what happened. Where they do not, `latest` does.
             if isInWindow { self.wantsLatest = true }
             return
         }
         // A node's filter is trusted to give too little, never too much.
-        guard self.books[index].filter.matches(log) else { return }
+        let filter = self.books[index].filter
+        var run = run
+        if !run.allSatisfy({ filter.matches($0) }) { run = run.filter { filter.matches($0) }[...] }
+        guard !run.isEmpty else { return }
         self.books[index].highestPushed = max(self.books[index].highestPushed, number)
         guard isInWindow, let block = self.window[number] else {
             if let tip = self.window.tip, number &+ 64 < tip.number {
                 return self.books[index].waiting.drop(number)
             }
-            self.books[index].waiting.add(.log(log), number, hash)
+            self.books[index].waiting.add(run, number, hash)
             return
         }
-        guard self.admits(log, of: block, for: index) else { return }
+        if self.books[index].options.verify != .off {
+            run = run.filter { self.admits([$0], of: block, for: self.books[index]) }[...]
+            guard !run.isEmpty else { return }
+        }
         // No entry: the bloom had excluded the filter.
         if self.bloomsAreTrusted, self.books[index].entries[number] == nil, !block.isOfPeer { self.distrustBlooms() }
-        if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
+        if let change = self.books[index].pushed(run, in: block) { self.changed(index, change) }
     }
 
     /// A log has contradicted a bloom: none is believed any more on this chain. What they alone had closed is asked for,
@@ -291,7 +309,7 @@ extension ContinuityMachine {
                 continue
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
-            self.books[index].learn(weight: Self.weight(of: wanted), of: 1)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: wanted), of: 1)
             let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
@@ -370,7 +388,7 @@ extension ContinuityMachine {
         var logs: [UInt64: [Log]] = [:]
         if case .logs(let all) = answers[1] {
             logs = Dictionary(grouping: all) { $0.blockNumber ?? 0 }
-            self.books[index].learn(weight: Self.weight(of: all), of: range.count)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: all), of: range.count)
         }
         for (number, told) in logs.sorted(by: { $0.key < $1.key }) {
             guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else {
@@ -413,10 +431,6 @@ extension ContinuityMachine {
         case .logs(let logs): BlockLogKeys.gathered(logs, filter, seed: self.seed)
         case .header, .failure: nil
         }
-    }
-
-    private static func weight(of logs: [Log]) -> Int {
-        logs.reduce(0) { $0 + ContinuityEvent.weight(of: $1) }
     }
 
     private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {

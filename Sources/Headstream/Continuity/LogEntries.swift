@@ -31,6 +31,22 @@ struct LogEntries: Sendable {
         }
     }
 
+    /// The entry of a block, one made first where there is none.
+    subscript(number: UInt64, default entry: @autoclosure () -> LogBook.Entry) -> LogBook.Entry {
+        get { self[number] ?? entry() }
+        _modify {
+            let place = self.place(number) ?? self.makePlace(number)
+            self.dropped = min(self.dropped, place)
+            var known = self.slots[place].take() ?? entry()
+            self.bytes -= known.bytes
+            defer {
+                self.bytes += known.bytes
+                self.slots[place] = known
+            }
+            yield &known
+        }
+    }
+
     /// Numbers are those of the window's blocks, and so near each other: what is further away is of another window.
     private mutating func makePlace(_ number: UInt64) -> Int {
         let isNear = max(number, self.first) - min(number, self.first) < 1 << 21

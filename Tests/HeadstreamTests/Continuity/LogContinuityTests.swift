@@ -148,7 +148,7 @@ struct LogContinuityTests {
         #expect(told.count == 9)
 
         var plain = PlainLogs()
-        for log in told { _ = try plain.take(.log(log)) }
+        for log in told { _ = try plain.take(.logs([log])) }
         let to = run.chain.canonical[1].header
         let removed = try plain.take(.rollback(to: BlockRef(to), removed: []))
         #expect(removed.count == 7)
@@ -157,7 +157,7 @@ struct LogContinuityTests {
         #expect(zip(removed, expected).allSatisfy { $0.blockNumber == $1.0 && $0.logIndex == $1.1 })
 
         var short = PlainLogs(rollbackMemory: 3 * MemoryLayout<Log>.stride)
-        for log in told { _ = try short.take(.log(log)) }
+        for log in told { _ = try short.take(.logs([log])) }
         #expect(throws: PlainStreamFailure.rollbackBeyondMemory(BlockRef(to))) {
             try short.take(.rollback(to: BlockRef(to), removed: []))
         }
