@@ -67,12 +67,29 @@ extension ContinuityEvent {
         }
     }
 
+    static func weight(of log: Log) -> Int { self.weight(ofLogWithData: log.data.length) }
+
     @inline(__always)
-    static func weight(of log: Log) -> Int {
-        MemoryLayout<Log>.stride + Self.overhead + (log.data.length > Bytes.inlineCapacity ? log.data.length : 0)
+    private static func weight(ofLogWithData length: Int) -> Int {
+        MemoryLayout<Log>.stride + Self.overhead + (length > Bytes.inlineCapacity ? length : 0)
     }
 
-    static func weight(of logs: some Sequence<Log>) -> Int { logs.reduce(0) { $0 + Self.weight(of: $1) } }
+    static func weight(of logs: ArraySlice<Log>) -> Int {
+        self.prefix(of: logs, thatFills: .max).weight
+    }
+
+    /// So many logs as take up the room, and what they take, in bytes.
+    static func prefix(of logs: ArraySlice<Log>, thatFills room: Int) -> (count: Int, weight: Int) {
+        // Of each log one field is read where it lies: a loop over the slice would copy them whole.
+        let logs = logs.span
+        var weight = 0
+        var count = 0
+        while count < logs.count, weight < room {
+            weight += Self.weight(ofLogWithData: logs[count].data.length)
+            count += 1
+        }
+        return (count, weight)
+    }
 
     /// Of a box, and of its places in two queues; of a log by itself, its array.
     private static let overhead = 64

@@ -212,15 +212,10 @@ extension ContinuityMachine {
             while !rest.isEmpty {
                 let room = self.consumers[index].room
                 guard room > 0 else { return false }
-                var weight = 0
-                var end = rest.startIndex
-                while end < rest.endIndex, weight < room {
-                    weight += ContinuityEvent.weight(of: rest[end])
-                    end += 1
-                }
-                self.tell(index, .logs(rest[..<end]), weight: weight)
-                self.consumers[index].toldInBlock += end - rest.startIndex
-                rest = rest[end...]
+                let (count, weight) = ContinuityEvent.prefix(of: rest, thatFills: room)
+                self.tell(index, .logs(rest.prefix(count)), weight: weight)
+                self.consumers[index].toldInBlock += count
+                rest = rest.dropFirst(count)
             }
         }
         return true

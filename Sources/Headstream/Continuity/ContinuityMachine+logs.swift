@@ -1,10 +1,19 @@
 import EthereumTypes
 
+extension LogFilter {
+    fileprivate func matchesAll(_ logs: ArraySlice<Log>) -> Bool {
+        if self.addresses.isEmpty, self.topics.isEmpty, self.blocks == .unspecified { return true }
+        return logs.allSatisfy { self.matches($0) }
+    }
+}
+
 extension ContinuityMachine {
     /// The most single blocks asked for in one batch.
     private static let batchOfBlocks = 8
     /// From so many blocks on a range is asked for instead.
     private static let worthARange = 4
+    /// The most keys that are kept of logs whose audit waits for the end of a burst, 4 MiB of them.
+    private static let mostUnauditedKeys = 1 << 18
     /// Answered errors in a row after which a block is given up.
     private static let maxFailures = 8
 
@@ -12,12 +21,13 @@ extension ContinuityMachine {
 
     mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
-        var begin = logs.startIndex
-        while begin < logs.endIndex {
+        let span = logs.span
+        var begin = 0
+        while begin < logs.count {
             // Those of one block that came together.
             var end = begin + 1
-            while end < logs.endIndex, logs[end].blockHashValue == logs[begin].blockHashValue,
-                logs[end].blockNumberValue == logs[begin].blockNumberValue, logs[end].removed == logs[begin].removed
+            while end < logs.count, span[end].blockHashValue == span[begin].blockHashValue,
+                span[end].blockNumberValue == span[begin].blockNumberValue, span[end].removed == span[begin].removed
             { end += 1 }
             // A few out of many do not hold all of them.
             let run = logs[begin..<end]
@@ -45,7 +55,7 @@ extension ContinuityMachine {
         // A node's filter is trusted to give too little, never too much.
         let filter = self.books[index].filter
         var run = run
-        if !run.allSatisfy({ filter.matches($0) }) { run = run.filter { filter.matches($0) }[...] }
+        if !filter.matchesAll(run) { run = run.filter { filter.matches($0) }[...] }
         guard !run.isEmpty else { return }
         self.books[index].highestPushed = max(self.books[index].highestPushed, number)
         guard isInWindow, let block = self.window[number] else {
@@ -260,6 +270,10 @@ extension ContinuityMachine {
         let first = max(unaudited, base.number)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
         guard tip >= first + book.auditInterval + 1 else { return }
+        if self.now < book.auditNotBefore, self.mayWait(book, blocks: tip - first) {
+            self.books[index].auditAt = book.auditNotBefore
+            return
+        }
         let span = min(book.auditInterval, self.planner.span)
         // What was told is known: an answer is no longer than it need be.
         var last = first
@@ -273,7 +287,14 @@ extension ContinuityMachine {
             \.validNext
         ).max()
         guard let passed, passed > last else { return }
+        let pause = Double(weight) / Double(self.limits.auditedPerSecond) * 1e9
+        self.books[index].auditNotBefore = self.now &+ UInt64(min(pause, 10e9))
         self.requestRange(index, first...last, isAudit: true)
+    }
+
+    /// Whether the audit of so many blocks may wait: not at the end, nor where blocks or keys would have to be forgotten.
+    private func mayWait(_ book: LogBook, blocks: UInt64) -> Bool {
+        !self.isOver && blocks < self.limits.blocks / 4 * 3 && book.entries.keys < Self.mostUnauditedKeys
     }
 
     // MARK: - Answers
@@ -309,7 +330,7 @@ extension ContinuityMachine {
                 continue
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
-            self.books[index].learn(weight: ContinuityEvent.weight(of: wanted), of: 1)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: wanted[...]), of: 1)
             let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
@@ -388,7 +409,7 @@ extension ContinuityMachine {
         var logs: [UInt64: [Log]] = [:]
         if case .logs(let all) = answers[1] {
             logs = Dictionary(grouping: all) { $0.blockNumber ?? 0 }
-            self.books[index].learn(weight: ContinuityEvent.weight(of: all), of: range.count)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: all[...]), of: range.count)
         }
         for (number, told) in logs.sorted(by: { $0.key < $1.key }) {
             guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else {
@@ -501,11 +522,11 @@ extension ContinuityMachine {
     private func leastWanted(_ index: Int) -> UInt64? {
         let book = self.books[index]
         let consumers = self.consumers.filter { $0.options.filter == book.id && $0.state == .running }
-        let nexts = Set(consumers.map(\.validNext))
+        let nexts = consumers.map(\.validNext)
         let lowest = nexts.min() ?? .max
         let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
         func canGo(_ number: UInt64) -> Bool {
-            !nexts.contains(number) && (book.entries[number]?.bytes ?? 0) > 0
+            book.entries.bytes(of: number) > 0 && !nexts.contains(number)
         }
         let numbers = book.entries.numbers
         return numbers.prefix { $0 < lowest }.first(where: canGo)

@@ -105,6 +105,9 @@ struct LogBook: Sendable {
     var disputes: [UInt64] = []
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
+    /// Before that no audit begins but for want of room, and when one that is due and waits for that begins.
+    var auditNotBefore: UInt64 = 0
+    var auditAt: UInt64?
 
     init(_ id: FilterID, _ options: FilterOptions, seed: UInt64) {
         self.id = id
@@ -235,6 +238,8 @@ struct LogBook: Sendable {
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
+        self.auditNotBefore = 0
+        self.auditAt = nil
         self.failures = 0
     }
 
@@ -366,23 +371,23 @@ extension LogBook.Entry {
         var lowest: Int?
         // Nearly all stand behind those before: they are kept as they came, up to here.
         var kept = run.startIndex
-        var weight = 0
         func keep(upTo end: Int) {
             guard end > kept else { return }
+            let part = run[kept..<end]
+            let weight = ContinuityEvent.weight(of: part)
             self.weight += weight
             // A small part of a large run does not hold all of it.
-            let part = run[kept..<end]
             if isWhole { self.logs.append(part.count < run.count / 4 ? Array(part)[...] : part, weight: weight) }
-            weight = 0
         }
-        for index in run.indices {
-            let key = LogKey(run[index], seed: seed)
+        let logs = run.span
+        for offset in logs.indices {
+            let key = LogKey(logs[offset], seed: seed)
             if self.keys.last.map({ $0.place < key.place }) ?? true {
                 lowest = lowest ?? self.keys.count
                 self.keys.append(key)
-                weight += ContinuityEvent.weight(of: run[index])
                 continue
             }
+            let index = run.startIndex + offset
             keep(upTo: index)
             kept = index + 1
             guard let place = self.place(of: key) else { continue }

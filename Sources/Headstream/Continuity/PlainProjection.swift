@@ -45,7 +45,7 @@ package struct PlainHeads: Sendable {
 /// told them.
 package struct PlainLogs: Sendable {
     /// As they came, those of a block, or some of them, together.
-    private var told: [ArraySlice<Log>] = []
+    private var told: [(logs: ArraySlice<Log>, weight: Int)] = []
     private var bytes = 0
     /// The highest block of which logs were forgotten.
     private var forgottenTo: UInt64?
@@ -63,17 +63,19 @@ package struct PlainLogs: Sendable {
         switch event {
         case .logs(let logs):
             self.resumed = nil
-            self.told.append(logs)
-            self.bytes += ContinuityEvent.weight(of: logs)
+            let weight = ContinuityEvent.weight(of: logs)
+            self.told.append((logs, weight))
+            self.bytes += weight
             if self.bytes > self.memory { self.forgetOldest() }
             return logs
         case .rollback(let to, _):
             if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
             if let forgottenTo, forgottenTo > to.number { throw .rollbackBeyondMemory(to) }
             var removed: [Log] = []
-            while let last = self.told.last, Self.number(of: last) > to.number {
-                self.bytes -= ContinuityEvent.weight(of: self.told.removeLast())
-                for var log in last.reversed() {
+            while let last = self.told.last, Self.number(of: last.logs) > to.number {
+                self.told.removeLast()
+                self.bytes -= last.weight
+                for var log in last.logs.reversed() {
                     log.removed = true
                     removed.append(log)
                 }
@@ -88,7 +90,7 @@ package struct PlainLogs: Sendable {
         case .head, .caughtUp, .lagged, .progress, .unverified: return []
         case .finalized(let block):
             // What is final is not told again.
-            self.forget(self.told.firstIndex { Self.number(of: $0) > block.number } ?? self.told.count)
+            self.forget(self.told.firstIndex { Self.number(of: $0.logs) > block.number } ?? self.told.count)
             return []
         }
     }
@@ -99,15 +101,15 @@ package struct PlainLogs: Sendable {
         var rest = self.bytes
         var count = 0
         while rest > target, count < self.told.count {
-            rest -= ContinuityEvent.weight(of: self.told[count])
+            rest -= self.told[count].weight
             count += 1
         }
-        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1]))
+        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1].logs))
         self.forget(count)
     }
 
     private mutating func forget(_ count: Int) {
-        for logs in self.told.prefix(count) { self.bytes -= ContinuityEvent.weight(of: logs) }
+        for (_, weight) in self.told.prefix(count) { self.bytes -= weight }
         self.told.removeFirst(count)
     }
 

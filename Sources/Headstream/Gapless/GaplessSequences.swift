@@ -105,14 +105,24 @@ public struct GaplessLogs: AsyncSequence, Sendable {
         }
 
         /// The next log; nil at the end, or when the task is cancelled.
+        @inlinable
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> Log?
         {
-            while true {
-                if let log = self.core.nextItem() { return log }
-                guard let update = try await self.core.nextUpdate() else { return nil }
+            if let log = self.logInHand() { return log }
+            return try await self.refilledLog()
+        }
+
+        @usableFromInline
+        func logInHand() -> Log? { self.core.nextItem() }
+
+        @usableFromInline
+        nonisolated(nonsending) mutating func refilledLog() async throws(Web3Error) -> Log? {
+            while let update = try await self.core.nextUpdate() {
                 try self.take(update)
+                if let log = self.core.nextItem() { return log }
             }
+            return nil
         }
 
         /// The next log of those that are there; nil where there is none.
