@@ -28,7 +28,7 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         _ request: some SubscriptionRequest,
         _ decoder: Decoder,
         _ body: @escaping ([Decoder.Element]) -> Void,
-        lost: @escaping () -> Void
+        lost: @escaping () -> Void = {}
     ) {
         let signal = LoopSignal()
         let buffer = SubscriptionBuffer(
