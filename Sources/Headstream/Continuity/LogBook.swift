@@ -161,12 +161,12 @@ struct LogBook: Sendable {
         guard !entry.keys.isEmpty else { return false }
         if isPassed { return true }
         guard self.isCovered(block) else { return false }
-        return self.isPassed(block, tip: tip)
+        return self.hasPassed(block, tip: tip)
     }
 
     /// Whether what is pushed says that all logs of a covered block have come. They may come after the next head. They come
     /// before those of later blocks, on one subscription; heads of another connection say nothing.
-    func isPassed(_ block: ChainBlock, tip: UInt64) -> Bool {
+    func hasPassed(_ block: ChainBlock, tip: UInt64) -> Bool {
         self.highestPushed > block.number || (!self.isApart && tip >= block.number &+ 2)
     }
 

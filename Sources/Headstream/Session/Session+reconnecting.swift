@@ -28,6 +28,7 @@ extension Session {
             let cut = self.outstanding.union(self.due).filter { self.subscriptions[$0]?.further == nil }
             self.tellStreams(.disconnected(error), only: cut)
             self.tellStreams(.reconnected, only: cut)
+            for local in cut { self.subscriptions[local]?.cut?() }
             return self.left(connection)
         }
         guard connection === self.connection else { return }
@@ -307,6 +308,7 @@ extension Session {
         guard let kept = self.subscriptions[local], !kept.isCut else { return }
         self.subscriptions[local]?.isCut = true
         kept.buffer.append(marker: StreamMarker.disconnected(error).bytes)?.resume()
+        kept.cut?()
     }
 
     /// Subscriptions that the node has ended, or whose consumer was too slow. One of the session's own is made anew.

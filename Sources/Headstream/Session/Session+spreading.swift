@@ -178,6 +178,8 @@ extension Session {
     /// after a delay, on whichever connection has room then.
     func furtherLost(_ connection: Connection, _ error: Web3Error) {
         guard let gone = self.removeFurther(connection) else { return }
+        let metadata = ["endpoint": "\(connection.endpoint)", "reason": error.message]
+        self.tell(.warning, "further connection lost", metadata)
         let lifetime = gone.since.map { max(1, self.loop.now.nanoseconds &- $0.nanoseconds) } ?? 0
         let random: UInt64 = self.loop.random()
         let delay = self.furtherBackoff.delay(
@@ -190,9 +192,7 @@ extension Session {
         where kept.further === connection {
             kept.further = nil
             self.subscriptions[kept.local] = kept
-            // With both connections of a renewal lost there is one marker.
             self.cut(kept.local, error)
-            kept.cut?()
             self.subscribe(kept.local, on: main, after: .nanoseconds(Int64(clamping: delay)))
         }
     }
