@@ -58,7 +58,7 @@ extension Connection {
             }
             self.subscribe(kept, id: id, time: time, waiter: keeper)
         }
-        self.perform()
+        self.performAtTurnEnd()
     }
 
     /// Makes a subscription anew that had another connection before.
@@ -115,15 +115,16 @@ extension Connection {
         _ id: RequestID,
         _ time: RequestTime
     ) async -> Waiter.Outcome {
+        let suspended = SuspendedRequest()
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await withUnsafeContinuation { continuation in
+                suspended.suspend(continuation)
                 // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
-                if Task.isCancelled { return continuation.resume(returning: Self.cancelledOutcome) }
-                let waiter = Waiter.continuation(continuation)
+                if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }
                 if self.loop.isCurrent {
-                    self.assumeIsolated { $0.submit(request, id, time, waiter) }
+                    self.assumeIsolated { $0.submit(request, id, time, .task(suspended)) }
                 } else {
-                    self.enqueue { $0.submit(request, id, time, waiter) }
+                    self.enqueue { $0.submit(request, id, time, .task(suspended)) }
                     // The handler may have run meanwhile, and its job have come before the request's.
                     if Task.isCancelled { self.cancel(id, count: 1) }
                 }
@@ -131,6 +132,7 @@ extension Connection {
         } onCancel: {
             self.cancel(id, count: 1)
         }
+        return suspended.takeOutcome()
     }
 
     private static var cancelledOutcome: Waiter.Outcome { .failure(RPCError(.cancelled, "cancelled")) }
@@ -196,12 +198,12 @@ extension Connection {
 
     /// Ends a subscription and returns when the node has answered, or will not.
     nonisolated func unsubscribe(_ local: LocalSubscriptionID) async {
-        _ = await withCheckedContinuation { continuation in
+        await withCheckedContinuation { continuation in
             self.onLoop { connection in
                 connection.inbound.processor.unsubscribe(
                     local,
                     now: connection.loop.now.nanoseconds,
-                    waiter: .continuation(continuation),
+                    waiter: .callback { _ in continuation.resume() },
                     actions: &connection.actions
                 )
                 connection.perform()
@@ -251,7 +253,7 @@ extension Connection {
             swap(&actions, &self.actions)
             defer { self.actions.takeStorage(of: &actions) }
             if actions.hasFilled { self.wakeAtTurnEnd() }
-            for message in actions.messages { self.send(message) }
+            if !actions.messages.isEmpty { self.send(actions.messages) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
             if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions, on: self) }
@@ -261,6 +263,18 @@ extension Connection {
         }
         self.scheduleRequestDeadline()
         if self.isDraining, self.inbound.processor.waitingCount == 0 { self.drained() }
+    }
+
+    /// The same at the end of the turn, for the requests of all callers that had a turn in it.
+    private func performAtTurnEnd() {
+        guard !self.performsAtTurnEnd else { return }
+        self.performsAtTurnEnd = true
+        self.loop.atTurnEnd {
+            self.assumeIsolated { connection in
+                connection.performsAtTurnEnd = false
+                connection.perform()
+            }
+        }
     }
 
     /// Another connection has taken this one's place: the owner is told when all requests are answered, and one that is
@@ -366,61 +380,81 @@ extension Connection {
 
     // MARK: Writing
 
-    private func send(_ message: RequestProcessorActions.Message) {
-        guard let channel = self.channel, case .open = self.phase else {
-            let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
-            return self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
-        }
-        let limit = self.configuration.maxUnsentBytes
-        guard channel.queuedBytes + message.text.count <= limit else {
-            let text =
-                message.text.count > limit
-                ? "a request of \(message.text.count) bytes exceeds maxUnsentBytes \(limit)"
-                : "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
-            self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
+    /// Writes requests, one frame each, in one go.
+    private func send(_ messages: [RequestProcessorActions.Message]) {
+        guard let channel = self.channel, self.isOpen else {
+            for message in messages {
+                let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
+                self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
+            }
             return
         }
-        message.text.withUnsafeBytes { self.write(.text, $0) }
-    }
-
-    /// Writes a frame; on IPC, where there are none, the message with a newline behind it for nodes that read lines.
-    func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
-        self.outbound.removeAll(keepingCapacity: self.outbound.capacity <= 1 << 18)
-        if self.endpoint.isIPC {
-            self.outbound.append(contentsOf: payload)
-            self.outbound.append(0x0A)
-        } else {
-            if opcode == .text, payload.count >= self.configuration.compression.threshold, self.writeCompressed(payload)
-            {
-                return
+        let limit = self.configuration.maxUnsentBytes
+        let queued = channel.queuedBytes
+        self.clearOutbound()
+        for message in messages {
+            let unsent = queued + self.outbound.count
+            guard unsent + message.text.count <= limit else {
+                let text =
+                    message.text.count > limit
+                    ? "a request of \(message.text.count) bytes exceeds maxUnsentBytes \(limit)"
+                    : "the node does not read: \(unsent) bytes wait to be written; maxUnsentBytes is \(limit)"
+                self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
+                continue
             }
-            FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
+            message.text.withUnsafeBytes { self.append(.text, $0) }
         }
         self.writeOutbound()
     }
 
-    /// Writes a message compressed, where that was agreed on and makes it smaller.
-    private func writeCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
+    /// Writes a frame; on IPC, where there are none, the message with a newline behind it for nodes that read lines.
+    func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        self.clearOutbound()
+        self.append(opcode, payload)
+        self.writeOutbound()
+    }
+
+    private func clearOutbound() {
+        self.outbound.removeAll(keepingCapacity: self.outbound.capacity <= 1 << 18)
+    }
+
+    private func append(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        if self.endpoint.isIPC {
+            self.outbound.append(contentsOf: payload)
+            self.outbound.append(0x0A)
+            return
+        }
+        if opcode == .text, payload.count >= self.configuration.compression.threshold, self.appendCompressed(payload) {
+            return
+        }
+        FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
+    }
+
+    /// Appends a message compressed, where that was agreed on and makes it smaller.
+    private func appendCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard self.deflater?.compress(payload, to: &self.compressed) == true else { return false }
         let mask = self.newMask()
         self.compressed.withUnsafeBytes {
             FrameWriter.append(.text, payload: $0, mask: mask, isCompressed: true, to: &self.outbound)
         }
-        self.writeOutbound()
         return true
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {
-        self.outbound.removeAll(keepingCapacity: true)
+        self.clearOutbound()
         FrameWriter.appendClose(code: code, reason: reason, mask: self.newMask(), to: &self.outbound)
         self.writeOutbound()
     }
 
     /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), from the loop's pool.
-    private func newMask() -> UInt32 { self.loop.random() }
+    private func newMask() -> UInt32 {
+        var mask: UInt32 = 0
+        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
+        return mask
+    }
 
     private func writeOutbound() {
-        guard let channel = self.channel else { return }
+        guard let channel = self.channel, !self.outbound.isEmpty else { return }
         self.metrics.bytesSent &+= UInt64(self.outbound.count)
         self.outbound.withUnsafeBytes { channel.write($0) }
     }

@@ -50,7 +50,7 @@ actor Connection {
     /// At the end of this turn a look at the pongs that wait is queued.
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
-    var outbound: [UInt8] = []
+    @exclusivity(unchecked) var outbound: [UInt8] = []
     /// Where compression was agreed on, what compresses requests, and the last one compressed.
     var deflater: Deflater?
     var compressed: [UInt8] = []
@@ -71,6 +71,8 @@ actor Connection {
     /// Consumers with something new to read, to be resumed at this turn's end.
     var wakes: [SuspendedConsumer] = []
     var wakesAtTurnEnd = false
+    /// At the end of this turn what callers asked for is carried out.
+    var performsAtTurnEnd = false
 
     /// The caller of ``open()``.
     private var opening: CheckedContinuation<Result<Void, Web3Error>, Never>?

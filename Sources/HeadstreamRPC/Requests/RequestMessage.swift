@@ -17,8 +17,8 @@ package enum RequestMessage {
     ) -> [UInt8] {
         var start: [UInt8] = []
         start.reserveCapacity(method.utf8.count + 64)
+        start.append(UInt8(ascii: ","))
         var writer = JSONWriter(appendingTo: start)
-        writer.beginObject()
         writer.key("method")
         writer.write(method)
         writer.key("params")
@@ -26,9 +26,7 @@ package enum RequestMessage {
         parameters(&writer)
         if isNamed { writer.endObject() } else { writer.endArray() }
         writer.endObject()
-        var tail = writer.bytes
-        tail[0] = UInt8(ascii: ",")
-        return tail
+        return writer.bytes
     }
 
     /// One request.

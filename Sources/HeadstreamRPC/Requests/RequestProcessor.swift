@@ -34,7 +34,7 @@ package struct RequestProcessor: ~Copyable {
         /// Waits for the answer to an equal request; see ``join(_:now:actions:)``.
         indirect case join(SubscribeRequest)
         /// With the server's id, whose last notifications are not to be kept as orphans.
-        case unsubscribe(Waiter, serverID: [UInt8])
+        indirect case unsubscribe(Waiter, serverID: [UInt8])
     }
 
     struct Entry {
