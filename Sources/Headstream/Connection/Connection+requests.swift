@@ -1,3 +1,4 @@
+import HeadstreamLocks
 import HeadstreamRPC
 import HeadstreamSockets
 import HeadstreamWebSocket
@@ -18,47 +19,71 @@ struct RequestTime: Sendable {
     }
 }
 
-/// What a caller waits for.
-private enum CallersRequest: Sendable {
-    /// The whole message.
-    case call([UInt8])
-    indirect case subscribe(KeptSubscription)
+/// A request on its caller's way to the loop.
+struct PendingCall: Sendable {
+    let id: RequestID
+    let request: EncodedRequest
+    let time: RequestTime
+    let waiter: SuspendedRequest
 }
 
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
     /// Sends a request and returns its result's bytes.
     @inline(__always)
-    nonisolated func call(_ id: RequestID, text: [UInt8], time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: .call(text), id, time)
+    nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
+        await self.outcome(of: id) { suspended in
+            self.submit(PendingCall(id: id, request: request, time: time, waiter: suspended))
+        }
     }
 
     /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
     /// session keeps it.
     nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: .subscribe(kept), id, time)
+        await self.outcome(of: id) { suspended in
+            self.onLoop { connection in
+                let keeper = Waiter.callback { outcome in
+                    if case .success = outcome { connection.owner.acknowledged(kept, on: connection) }
+                    suspended.resume(with: outcome)
+                }
+                connection.subscribe(kept, id: id, time: time, waiter: keeper)
+                connection.perform()
+            }
+        }
     }
 
-    /// A caller's request, on the loop.
-    private func submit(_ request: CallersRequest, _ id: RequestID, _ time: RequestTime, _ waiter: Waiter) {
-        switch request {
-        case .call(let text):
+    /// Takes a call along to the loop: those of a turn, and those that come from elsewhere before the loop sees to the
+    /// first, are made together.
+    private nonisolated func submit(_ call: PendingCall) {
+        let isFirst = self.pendingCalls.withLock { calls in
+            calls.append(call)
+            return calls.count == 1
+        }
+        guard isFirst else { return }
+        if self.loop.isCurrent {
+            self.loop.atTurnEnd { self.assumeIsolated { $0.submitPendingCalls() } }
+        } else {
+            self.enqueue { $0.submitPendingCalls() }
+        }
+    }
+
+    private func submitPendingCalls() {
+        var calls: [PendingCall] = []
+        swap(&calls, &self.spareCalls)
+        self.pendingCalls.withLock { swap(&$0, &calls) }
+        for call in calls {
             self.inbound.processor.submit(
-                id,
-                text: text,
-                now: time.now.nanoseconds,
-                deadline: time.deadline.nanoseconds,
-                waiter: waiter,
+                call.id,
+                .tail(call.request.tail),
+                now: call.time.now.nanoseconds,
+                deadline: call.time.deadline.nanoseconds,
+                waiter: .task(call.waiter),
                 actions: &self.actions
             )
-        case .subscribe(let kept):
-            let keeper = Waiter.callback { outcome in
-                if case .success = outcome { self.owner.acknowledged(kept, on: self) }
-                waiter.resume(with: outcome)
-            }
-            self.subscribe(kept, id: id, time: time, waiter: keeper)
         }
-        self.performAtTurnEnd()
+        self.perform()
+        calls.removeAll(keepingCapacity: calls.capacity <= 1024)
+        self.spareCalls = calls
     }
 
     /// Makes a subscription anew that had another connection before.
@@ -109,11 +134,12 @@ extension Connection {
     ///
     /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
     /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
+    ///
+    /// - Parameter submit: takes the request to the loop.
     @inline(__always)
     private nonisolated func outcome(
-        of request: CallersRequest,
-        _ id: RequestID,
-        _ time: RequestTime
+        of id: RequestID,
+        _ submit: (SuspendedRequest) -> Void
     ) async -> Waiter.Outcome {
         let suspended = SuspendedRequest()
         await withTaskCancellationHandler {
@@ -121,13 +147,9 @@ extension Connection {
                 suspended.suspend(continuation)
                 // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
                 if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }
-                if self.loop.isCurrent {
-                    self.assumeIsolated { $0.submit(request, id, time, .task(suspended)) }
-                } else {
-                    self.enqueue { $0.submit(request, id, time, .task(suspended)) }
-                    // The handler may have run meanwhile, and its job have come before the request's.
-                    if Task.isCancelled { self.cancel(id, count: 1) }
-                }
+                submit(suspended)
+                // The handler may have run meanwhile, and its job have come before the request's.
+                if Task.isCancelled { self.cancel(id, count: 1) }
             }
         } onCancel: {
             self.cancel(id, count: 1)
@@ -140,6 +162,8 @@ extension Connection {
     /// Ends requests with ids in sequence as cancelled, where they wait; from any thread, without waiting.
     private nonisolated func cancel(_ first: RequestID, count: Int) {
         self.enqueue { connection in
+            // It may be among those that have not been seen to yet.
+            connection.submitPendingCalls()
             for offset in 0..<count {
                 connection.inbound.processor.cancelled(first.advanced(by: offset), actions: &connection.actions)
             }
@@ -265,18 +289,6 @@ extension Connection {
         if self.isDraining, self.inbound.processor.waitingCount == 0 { self.drained() }
     }
 
-    /// The same at the end of the turn, for the requests of all callers that had a turn in it.
-    private func performAtTurnEnd() {
-        guard !self.performsAtTurnEnd else { return }
-        self.performsAtTurnEnd = true
-        self.loop.atTurnEnd {
-            self.assumeIsolated { connection in
-                connection.performsAtTurnEnd = false
-                connection.perform()
-            }
-        }
-    }
-
     /// Another connection has taken this one's place: the owner is told when all requests are answered, and one that is
     /// made here and now, in front of whose answer comes everything that the node had sent before.
     func drain() {
@@ -393,16 +405,16 @@ extension Connection {
         let queued = channel.queuedBytes
         self.clearOutbound()
         for message in messages {
-            let unsent = queued + self.outbound.count
-            guard unsent + message.text.count <= limit else {
-                let text =
-                    message.text.count > limit
-                    ? "a request of \(message.text.count) bytes exceeds maxUnsentBytes \(limit)"
+            message.withBytes(&self.scratch) { text in
+                let unsent = queued + self.outbound.count
+                if unsent + text.count <= limit { return self.append(.text, text) }
+                let reason =
+                    text.count > limit
+                    ? "a request of \(text.count) bytes exceeds maxUnsentBytes \(limit)"
                     : "the node does not read: \(unsent) bytes wait to be written; maxUnsentBytes is \(limit)"
-                self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
-                continue
+                let error = RPCError(.sendBufferFull, reason)
+                self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
             }
-            message.text.withUnsafeBytes { self.append(.text, $0) }
         }
         self.writeOutbound()
     }

@@ -51,6 +51,11 @@ actor Connection {
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
     @exclusivity(unchecked) var outbound: [UInt8] = []
+    /// The message that becomes a frame; kept for its memory.
+    @exclusivity(unchecked) var scratch: [UInt8] = []
+    /// Calls that the loop has not seen to yet, from any thread; and memory for more of them.
+    nonisolated let pendingCalls = Locked<[PendingCall]>([])
+    var spareCalls: [PendingCall] = []
     /// Where compression was agreed on, what compresses requests, and the last one compressed.
     var deflater: Deflater?
     var compressed: [UInt8] = []
@@ -71,8 +76,6 @@ actor Connection {
     /// Consumers with something new to read, to be resumed at this turn's end.
     var wakes: [SuspendedConsumer] = []
     var wakesAtTurnEnd = false
-    /// At the end of this turn what callers asked for is carried out.
-    var performsAtTurnEnd = false
 
     /// The caller of ``open()``.
     private var opening: CheckedContinuation<Result<Void, Web3Error>, Never>?

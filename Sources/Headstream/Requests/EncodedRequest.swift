@@ -4,7 +4,7 @@ import HeadstreamRPC
 struct EncodedRequest: Sendable {
     let method: String
     /// What stands behind the id.
-    private let tail: [UInt8]
+    let tail: [UInt8]
 
     /// A request without parameters. Those that are made often are made once:
     static let blockNumber = Self(plain: "eth_blockNumber")

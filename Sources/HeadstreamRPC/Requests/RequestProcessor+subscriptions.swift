@@ -411,7 +411,7 @@ extension RequestProcessor {
         self.submit(
             id,
             [.unsubscribe(waiter, serverID: serverID)],
-            text: text,
+            text: .whole(text),
             now: now,
             deadline: deadline.overflow ? .max : deadline.partialValue,
             isUrgent: true,

@@ -2,10 +2,10 @@ import Testing
 
 @testable import HeadstreamRPC
 
-@Suite("NotificationShape")
-struct NotificationShapeTests {
-    static func learn(_ message: String) throws -> NotificationShape {
-        var shape = NotificationShape()
+@Suite("EnvelopeShape")
+struct EnvelopeShapeTests {
+    static func learn(_ message: String) throws -> EnvelopeShape {
+        var shape = EnvelopeShape()
         try withPadded(message) { bytes in
             var scanner = EnvelopeScanner(bytes)
             shape.learn(bytes, try scanner.envelope())
@@ -13,7 +13,7 @@ struct NotificationShapeTests {
         return shape
     }
 
-    static func match(_ shape: NotificationShape, _ message: [UInt8]) -> [String]? {
+    static func match(_ shape: EnvelopeShape, _ message: [UInt8]) -> [String]? {
         withPadded(message) { bytes in
             shape.match(bytes).map { found in
                 [found.id, found.result].map { text(UnsafeRawBufferPointer(rebasing: bytes[$0])) }
@@ -21,7 +21,7 @@ struct NotificationShapeTests {
         }
     }
 
-    static func match(_ shape: NotificationShape, _ message: String) -> [String]? {
+    static func match(_ shape: EnvelopeShape, _ message: String) -> [String]? {
         self.match(shape, Array(message.utf8))
     }
 
@@ -99,7 +99,7 @@ struct NotificationShapeTests {
         #expect(Self.match(shape, notification("\"0x1\"", #""x","extra":"y""#)) == nil)
         #expect(Self.match(shape, notification("\"0x1\"", #"{"a":1},"extra":2"#)) == nil)
         // Nor does a frame of two teach a suffix that would swallow the second.
-        var taught = NotificationShape()
+        var taught = EnvelopeShape()
         try withPadded(one + one) { bytes in
             var scanner = EnvelopeScanner(bytes)
             taught.learn(bytes, try scanner.envelope())
