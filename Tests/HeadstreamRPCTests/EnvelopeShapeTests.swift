@@ -108,6 +108,70 @@ struct EnvelopeShapeTests {
         #expect(!taught.isUsable)
     }
 
+    static let responseForms: [Form] = [
+        Form(testDescription: "geth, nethermind, erigon") { #"{"jsonrpc":"2.0","id":\#($0),"result":\#($1)}"# },
+        Form(testDescription: "id as a string") { #"{"jsonrpc":"2.0","id":"\#($0)","result":\#($1)}"# },
+        Form(testDescription: "blanks and a newline") {
+            #"{"jsonrpc": "2.0", "id": \#($0), "result": \#($1)}"# + "\n"
+        },
+        Form(testDescription: "an error that is none") { #"{"id":\#($0),"result":\#($1),"error":null,"jsonrpc":"2.0"}"# },
+    ]
+
+    static func learn(response: String) throws -> EnvelopeShape {
+        var shape = EnvelopeShape()
+        try withPadded(response) { bytes in
+            var scanner = EnvelopeScanner(bytes)
+            shape.learn(response: bytes, try scanner.envelope())
+        }
+        return shape
+    }
+
+    @Test("Responses have their shape too", arguments: responseForms)
+    func learnsResponses(_ form: Form) throws {
+        let shape = try Self.learn(response: form.make("16", #""0x1""#))
+        for id in ["16", "9007199254740991"] {
+            for result in [#""0xdeadbeef""#, #"{"number":"0x2"}"#] {
+                #expect(Self.match(shape, form.make(id, result)) == [id, result])
+            }
+            for result in ["null", "1", "[]", #"{"a":{}}"#, #""a\"b""#, #""x","error":{"code":1,"message":"m"}"#] {
+                #expect(Self.match(shape, form.make(id, result)) == nil)
+            }
+        }
+        #expect(Self.match(shape, form.make("16", #""0x1""#) + form.make("32", #""0x1""#)) == nil)
+        #expect(Self.match(shape, notification("\"0x1\"", "{}")) == nil)
+    }
+
+    @Test("Errors, and results in front of the id, teach nothing")
+    func unlearntResponses() throws {
+        #expect(try !Self.learn(response: #"{"id":16,"result":"0x1","error":{"code":1,"message":"m"}}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"id":16,"error":{"code":1,"message":"m"}}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"result":"0x1","id":16}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"id":null,"result":"0x1"}"#).isUsable)
+    }
+
+    @Test("Responses of the known shape end their request once; late, doubled and invented ones are noted")
+    func responsesOfKnownShape() throws {
+        let harness = ProcessorHarness()
+        let ids = (0..<4).map { harness.call("call \($0)") }
+        for (index, id) in ids.enumerated() { harness.respond(id, "\"0x\(index)\"") }
+        for index in 0..<4 {
+            let outcomes = harness.outcomes["call \(index)"]
+            #expect(outcomes == [.success(ResponseBytes("\"0x\(index)\""))])
+        }
+        #expect(harness.notices.isEmpty)
+        harness.respond(ids[1])
+        harness.receive(#"{"jsonrpc":"2.0","id":18446744073709551615,"result":"0x1"}"#)
+        harness.receive(#"{"jsonrpc":"2.0","id":18446744073709551616,"result":"0x1"}"#)
+        harness.receive(#"{"jsonrpc":"2.0","id":0,"result":"0x1"}"#)
+        #expect(
+            harness.notices == [
+                .unknownResponse(ids[1].rawValue), .unknownResponse(.max), .unknownResponse(nil), .unknownResponse(0),
+            ]
+        )
+        #expect(harness.outcomes["call 1"].count == 1)
+        #expect(harness.isEmpty)
+    }
+
     @Test("A node that changes its form is learnt anew after a while, not at each message")
     func relearns() throws {
         var shape = try Self.learn(notification("\"0x1\"", "{}"))

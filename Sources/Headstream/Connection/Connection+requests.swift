@@ -22,7 +22,7 @@ struct RequestTime: Sendable {
 /// A request on its caller's way to the loop.
 struct PendingCall: Sendable {
     let id: RequestID
-    let request: EncodedRequest
+    let text: RequestText
     let time: RequestTime
     let waiter: SuspendedRequest
 }
@@ -33,7 +33,7 @@ extension Connection {
     @inline(__always)
     nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
         await self.outcome(of: id) { suspended in
-            self.submit(PendingCall(id: id, request: request, time: time, waiter: suspended))
+            self.submit(PendingCall(id: id, text: .tail(request.tail), time: time, waiter: suspended))
         }
     }
 
@@ -74,7 +74,7 @@ extension Connection {
         for call in calls {
             self.inbound.processor.submit(
                 call.id,
-                .tail(call.request.tail),
+                call.text,
                 now: call.time.now.nanoseconds,
                 deadline: call.time.deadline.nanoseconds,
                 waiter: .task(call.waiter),
@@ -461,7 +461,8 @@ extension Connection {
     /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), from the loop's pool.
     private func newMask() -> UInt32 {
         var mask: UInt32 = 0
-        withUnsafeMutableBytes(of: &mask) { self.loop.fillRandom($0) }
+        // With nothing of the actor in it, or the closure's executor is asked for each time.
+        withUnsafeMutableBytes(of: &mask) { [loop] in loop.fillRandom($0) }
         return mask
     }
 
