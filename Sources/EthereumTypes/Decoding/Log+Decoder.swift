@@ -85,26 +85,34 @@ extension Log {
         /// Without these a log is refused.
         static let required = Field.address.bit | Field.topics.bit | Field.data.bit
 
+        private var form: JSONShape.Form {
+            switch self {
+            case .topics: .hexArray
+            case .removed: .bool
+            default: .hex
+            }
+        }
+
+        private static func member(_ key: StaticString, _ field: Field) -> JSONMembers.Member {
+            .init(key, field.rawValue, field.form)
+        }
+
         static let all: [JSONMembers.Member] = [
-            .init("address", Field.address.rawValue, .hex),
-            .init("topics", Field.topics.rawValue, .hexArray),
-            .init("data", Field.data.rawValue, .hex),
-            .init("blockHash", Field.blockHash.rawValue, .hex),
-            .init("blockNumber", Field.blockNumber.rawValue, .hex),
-            .init("blockTimestamp", Field.blockTimestamp.rawValue, .hex),
-            .init("transactionHash", Field.transactionHash.rawValue, .hex),
-            .init("transactionIndex", Field.transactionIndex.rawValue, .hex),
-            .init("logIndex", Field.logIndex.rawValue, .hex),
-            .init("removed", Field.removed.rawValue, .bool),
+            member("address", .address),
+            member("topics", .topics),
+            member("data", .data),
+            member("blockHash", .blockHash),
+            member("blockNumber", .blockNumber),
+            member("blockTimestamp", .blockTimestamp),
+            member("transactionHash", .transactionHash),
+            member("transactionIndex", .transactionIndex),
+            member("logIndex", .logIndex),
+            member("removed", .removed),
         ]
 
         static func named(_ key: JSONString) -> (number: UInt8, form: JSONShape.Form)? {
             guard let field = Field.of(key) else { return nil }
-            return switch field {
-            case .topics: (field.rawValue, .hexArray)
-            case .removed: (field.rawValue, .bool)
-            default: (field.rawValue, .hex)
-            }
+            return (field.rawValue, field.form)
         }
     }
 

@@ -54,9 +54,11 @@ public struct LogFilter: Hashable, Sendable {
     /// Tags such as `latest` are not known here and exclude nothing.
     public func matches(_ log: Log) -> Bool {
         guard self.addresses.isEmpty || self.addresses.contains(log.address) else { return false }
-        let topics = log.topics
-        guard self.topics.count <= topics.count else { return false }
-        for (index, wanted) in self.topics.enumerated() where !wanted.matches(topics[index]) { return false }
+        if !self.topics.isEmpty {
+            let topics = log.topics
+            guard self.topics.count <= topics.count else { return false }
+            for (index, wanted) in self.topics.enumerated() where !wanted.matches(topics[index]) { return false }
+        }
         switch self.blocks {
         case .unspecified: return true
         case .hash(let hash): return log.blockHash == hash

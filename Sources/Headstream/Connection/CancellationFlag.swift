@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Whether a caller was cancelled, for a request that is still on its way to the loop.
+/// Whether who waits for the next connection was cancelled before the session knew of it.
 ///
-/// The cancellation handler sets it before it enqueues its own job, and the request's job looks at it: whichever of the
-/// two comes first to the loop, the request ends once.
+/// The cancellation handler sets it before it enqueues its own job, and the waiter's job looks at it: whichever of the two
+/// comes first to the loop, the wait ends once.
 final class CancellationFlag: Sendable {
     private let flag = Atomic(false)
 

@@ -95,7 +95,10 @@ struct ContinuityConsumer: Sendable {
     }
 
     /// Whether it is told nothing for the time being: as much as may wait for it does.
-    var isPaused: Bool { self.waitingBytes >= self.options.share }
+    var isPaused: Bool { self.room <= 0 }
+
+    /// So many bytes it may be told, and one item more.
+    var room: Int { self.options.share - self.waitingBytes }
 
     /// What it was told and has not taken, in bytes.
     var waitingBytes: Int { self.toldBytes - self.takenBytes }

@@ -26,10 +26,11 @@ public enum Finality: Sendable, Hashable {
 
 /// What a consumer is told, in this order.
 ///
-/// Boxed: an event passes through several queues, and is copied in each; of a log one copy serves book and consumers.
+/// Boxed: an event passes through several queues, and is copied in each.
 package indirect enum ContinuityEvent: Sendable {
     case head(BlockHeader)
-    case log(Log)
+    /// Logs of one block, one or more, in their order in it. They share their storage with the machine's own.
+    case logs(ArraySlice<Log>)
     /// All of the block has been told, items or none. Every block from the stream's start comes once, linked to the one
     /// before.
     case passed(BlockRef)
@@ -57,7 +58,7 @@ extension ContinuityEvent {
     /// What it takes in memory, in bytes.
     package var weight: Int {
         switch self {
-        case .log(let log): Self.weight(of: log)
+        case .logs(let logs): Self.weight(of: logs)
         case .head(let header): MemoryLayout<BlockHeader>.stride + header.extraData.length + Self.overhead
         case .rollback(_, let removed): (removed.count + 1) * MemoryLayout<BlockRef>.stride + Self.overhead
         case .progress(let cursor): (cursor.ancestors.count + 1) * MemoryLayout<BlockRef>.stride + Self.overhead
@@ -66,12 +67,31 @@ extension ContinuityEvent {
         }
     }
 
+    static func weight(of log: Log) -> Int { self.weight(ofLogWithData: log.data.length) }
+
     @inline(__always)
-    static func weight(of log: Log) -> Int {
-        MemoryLayout<Log>.stride + Self.overhead + (log.data.length > Bytes.inlineCapacity ? log.data.length : 0)
+    private static func weight(ofLogWithData length: Int) -> Int {
+        MemoryLayout<Log>.stride + Self.overhead + (length > Bytes.inlineCapacity ? length : 0)
     }
 
-    /// Of a box, and of its places in two queues.
+    static func weight(of logs: ArraySlice<Log>) -> Int {
+        self.prefix(of: logs, thatFills: .max).weight
+    }
+
+    /// So many logs as take up the room, and what they take, in bytes.
+    static func prefix(of logs: ArraySlice<Log>, thatFills room: Int) -> (count: Int, weight: Int) {
+        // Of each log one field is read where it lies: a loop over the slice would copy them whole.
+        let logs = logs.span
+        var weight = 0
+        var count = 0
+        while count < logs.count, weight < room {
+            weight += Self.weight(ofLogWithData: logs[count].data.length)
+            count += 1
+        }
+        return (count, weight)
+    }
+
+    /// Of a box, and of its places in two queues; of a log by itself, its array.
     private static let overhead = 64
 }
 

@@ -97,8 +97,10 @@ extension ContinuityMachine {
 
     // MARK: - Telling
 
-    mutating func tell(_ index: Int, _ event: ContinuityEvent) {
-        self.consumers[index].told(bytes: event.weight)
+    mutating func tell(_ index: Int, _ event: ContinuityEvent) { self.tell(index, event, weight: event.weight) }
+
+    private mutating func tell(_ index: Int, _ event: ContinuityEvent, weight: Int) {
+        self.consumers[index].told(bytes: weight)
         self.actions.append(.tell(self.consumers[index].id, event))
     }
 
@@ -203,12 +205,18 @@ extension ContinuityMachine {
     /// Tells the logs of a block that it was not told of, as far as there is room. - Returns: whether it has all of them.
     private mutating func tell(_ index: Int, logsOf entry: LogBook.Entry, in block: ChainBlock) -> Bool {
         let first = self.consumers[index].toldInBlock
-        guard first < entry.events.count else { return true }
+        guard first < entry.logs.count else { return true }
         self.consumers[index].current = block.ref
-        for event in entry.events[first...] {
-            guard !self.consumers[index].isPaused else { return false }
-            self.tell(index, event)
-            self.consumers[index].toldInBlock += 1
+        for run in entry.logs.suffix(from: first) {
+            var rest = run
+            while !rest.isEmpty {
+                let room = self.consumers[index].room
+                guard room > 0 else { return false }
+                let (count, weight) = ContinuityEvent.prefix(of: rest, thatFills: room)
+                self.tell(index, .logs(rest.prefix(count)), weight: weight)
+                self.consumers[index].toldInBlock += count
+                rest = rest.dropFirst(count)
+            }
         }
         return true
     }

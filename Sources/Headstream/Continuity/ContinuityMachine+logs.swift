@@ -1,10 +1,19 @@
 import EthereumTypes
 
+extension LogFilter {
+    fileprivate func matchesAll(_ logs: ArraySlice<Log>) -> Bool {
+        if self.addresses.isEmpty, self.topics.isEmpty, self.blocks == .unspecified { return true }
+        return logs.allSatisfy { self.matches($0) }
+    }
+}
+
 extension ContinuityMachine {
     /// The most single blocks asked for in one batch.
     private static let batchOfBlocks = 8
     /// From so many blocks on a range is asked for instead.
     private static let worthARange = 4
+    /// The most keys that are kept of logs whose audit waits for the end of a burst, 4 MiB of them.
+    private static let mostUnauditedKeys = 1 << 18
     /// Answered errors in a row after which a block is given up.
     private static let maxFailures = 8
 
@@ -12,7 +21,19 @@ extension ContinuityMachine {
 
     mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
-        for log in logs { self.logReceived(index, log) }
+        let span = logs.span
+        var begin = 0
+        while begin < logs.count {
+            // Those of one block that came together.
+            var end = begin + 1
+            while end < logs.count, span[end].blockHashValue == span[begin].blockHashValue,
+                span[end].blockNumberValue == span[begin].blockNumberValue, span[end].removed == span[begin].removed
+            { end += 1 }
+            // A few out of many do not hold all of them.
+            let run = logs[begin..<end]
+            self.logsReceived(index, run.count < logs.count / 4 ? Array(run)[...] : run)
+            begin = end
+        }
     }
 
     /// Pushed logs were lost on their way: as if the filter had been acknowledged anew.
@@ -22,28 +43,35 @@ extension ContinuityMachine {
         self.acknowledged(heads: false, [id])
     }
 
-    private mutating func logReceived(_ index: Int, _ log: Log) {
-        guard let number = log.blockNumber, let hash = log.blockHash else { return }
+    /// Takes logs of one block.
+    private mutating func logsReceived(_ index: Int, _ run: ArraySlice<Log>) {
+        guard let first = run.first, let number = first.blockNumber, let hash = first.blockHash else { return }
         let isInWindow = self.window.contains(number, hash)
-        if log.removed {
+        if first.removed {
             // It proves nothing: the heads tell what happened. Where they do not, `latest` does.
             if isInWindow { self.wantsLatest = true }
             return
         }
         // A node's filter is trusted to give too little, never too much.
-        guard self.books[index].filter.matches(log) else { return }
+        let filter = self.books[index].filter
+        var run = run
+        if !filter.matchesAll(run) { run = run.filter { filter.matches($0) }[...] }
+        guard !run.isEmpty else { return }
         self.books[index].highestPushed = max(self.books[index].highestPushed, number)
         guard isInWindow, let block = self.window[number] else {
             if let tip = self.window.tip, number &+ 64 < tip.number {
                 return self.books[index].waiting.drop(number)
             }
-            self.books[index].waiting.add(.log(log), number, hash)
+            self.books[index].waiting.add(run, number, hash)
             return
         }
-        guard self.admits(log, of: block, for: index) else { return }
+        if self.books[index].options.verify != .off {
+            run = run.filter { self.admits([$0], of: block, for: self.books[index]) }[...]
+            guard !run.isEmpty else { return }
+        }
         // No entry: the bloom had excluded the filter.
         if self.bloomsAreTrusted, self.books[index].entries[number] == nil, !block.isOfPeer { self.distrustBlooms() }
-        if let change = self.books[index].pushed(log, in: block) { self.changed(index, change) }
+        if let change = self.books[index].pushed(run, in: block) { self.changed(index, change) }
     }
 
     /// A log has contradicted a bloom: none is believed any more on this chain. What they alone had closed is asked for,
@@ -242,6 +270,10 @@ extension ContinuityMachine {
         let first = max(unaudited, base.number)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
         guard tip >= first + book.auditInterval + 1 else { return }
+        if self.now < book.auditNotBefore, self.mayWait(book, blocks: tip - first) {
+            self.books[index].auditAt = book.auditNotBefore
+            return
+        }
         let span = min(book.auditInterval, self.planner.span)
         // What was told is known: an answer is no longer than it need be.
         var last = first
@@ -255,7 +287,14 @@ extension ContinuityMachine {
             \.validNext
         ).max()
         guard let passed, passed > last else { return }
+        let pause = Double(weight) / Double(self.limits.auditedPerSecond) * 1e9
+        self.books[index].auditNotBefore = self.now &+ UInt64(min(pause, 10e9))
         self.requestRange(index, first...last, isAudit: true)
+    }
+
+    /// Whether the audit of so many blocks may wait: not at the end, nor where blocks or keys would have to be forgotten.
+    private func mayWait(_ book: LogBook, blocks: UInt64) -> Bool {
+        !self.isOver && blocks < self.limits.blocks / 4 * 3 && book.entries.keys < Self.mostUnauditedKeys
     }
 
     // MARK: - Answers
@@ -291,7 +330,7 @@ extension ContinuityMachine {
                 continue
             }
             let wanted = logs.filter { self.books[index].filter.matches($0) }
-            self.books[index].learn(weight: Self.weight(of: wanted), of: 1)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: wanted[...]), of: 1)
             let depth = self.isOver ? 2 : pending.tip >= ref.number ? pending.tip - ref.number : 0
             if let change = self.books[index].settle(block, wanted, depth: depth, move: self.move) {
                 self.changed(index, change)
@@ -370,7 +409,7 @@ extension ContinuityMachine {
         var logs: [UInt64: [Log]] = [:]
         if case .logs(let all) = answers[1] {
             logs = Dictionary(grouping: all) { $0.blockNumber ?? 0 }
-            self.books[index].learn(weight: Self.weight(of: all), of: range.count)
+            self.books[index].learn(weight: ContinuityEvent.weight(of: all[...]), of: range.count)
         }
         for (number, told) in logs.sorted(by: { $0.key < $1.key }) {
             guard let block = self.window[number], !self.admits(told, of: block, for: self.books[index]) else {
@@ -413,10 +452,6 @@ extension ContinuityMachine {
         case .logs(let logs): BlockLogKeys.gathered(logs, filter, seed: self.seed)
         case .header, .failure: nil
         }
-    }
-
-    private static func weight(of logs: [Log]) -> Int {
-        logs.reduce(0) { $0 + ContinuityEvent.weight(of: $1) }
     }
 
     private mutating func audited(_ index: Int, _ range: ClosedRange<UInt64>) {
@@ -487,11 +522,11 @@ extension ContinuityMachine {
     private func leastWanted(_ index: Int) -> UInt64? {
         let book = self.books[index]
         let consumers = self.consumers.filter { $0.options.filter == book.id && $0.state == .running }
-        let nexts = Set(consumers.map(\.validNext))
+        let nexts = consumers.map(\.validNext)
         let lowest = nexts.min() ?? .max
         let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
         func canGo(_ number: UInt64) -> Bool {
-            !nexts.contains(number) && (book.entries[number]?.bytes ?? 0) > 0
+            book.entries.bytes(of: number) > 0 && !nexts.contains(number)
         }
         let numbers = book.entries.numbers
         return numbers.prefix { $0 < lowest }.first(where: canGo)

@@ -83,7 +83,7 @@ extension ContinuityMachine {
         guard mayAdd, let tip = self.window.tip else { return }
         guard let block = self.window[number], self.window.contains(number, hash) else {
             let isNear = number <= tip.number &+ 64 && number &+ 64 >= tip.number
-            if isNear { self.books[index].waitingOfPeers.add(.log(log), number, hash) }
+            if isNear { self.books[index].waitingOfPeers.add([log], number, hash) }
             return
         }
         guard let entry = self.books[index].entries[number], entry.state == .open, !entry.isDisputed,
@@ -92,7 +92,7 @@ extension ContinuityMachine {
             self.books[index].options.verify == .off
                 || self.verifying.check.admits([log], in: block.header, areAll: false)
         else { return }
-        _ = self.books[index].pushed(log, in: block)
+        _ = self.books[index].pushed([log], in: block)
     }
 
     mutating func forgetFilterOfPeers(_ filter: FilterID) {

@@ -61,11 +61,6 @@ extension ContinuityMachine {
         return .failure(.other)
     }
 
-    /// Whether a pushed log may be used for a filter.
-    mutating func admits(_ log: Log, of block: ChainBlock, for index: Int) -> Bool {
-        self.books[index].options.verify == .off || self.admits([log], of: block, for: self.books[index])
-    }
-
     /// Whether logs of one block may be used for a filter.
     ///
     /// - Parameter areAll: whether the node gives them as all that the block has.

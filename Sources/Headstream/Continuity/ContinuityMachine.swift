@@ -64,6 +64,9 @@ package struct ContinuityMachine: Sendable {
         /// What the logs of one answer may take, in bytes, where that can be foreseen; what a node writes for them is up to
         /// three times as long.
         package var answer = 1 << 22
+        /// So many bytes of logs that were told already are asked for again a second, by audits: in a burst most of what is
+        /// read is what was not known.
+        package var auditedPerSecond = 1 << 22
 
         package init(blocks: UInt64 = 1024, requests: Int = 512) {
             self.blocks = max(blocks, 1)
@@ -160,7 +163,7 @@ package struct ContinuityMachine: Sendable {
         guard self.isConnected else { return nil }
         if self.quietUntil > self.now { return self.quietUntil }
         var times = [self.checkAt, self.round?.retryAt, self.backfill.retryAt].compactMap { $0 }
-        times += self.books.compactMap(\.retryAt)
+        times += self.books.compactMap(\.retryAt) + self.books.compactMap(\.auditAt)
         return times.min()
     }
 
@@ -267,6 +270,9 @@ package struct ContinuityMachine: Sendable {
         if let checkAt, checkAt <= self.now {
             self.checkAt = nil
             self.wantsLatest = true
+        }
+        for index in self.books.indices {
+            if let auditAt = self.books[index].auditAt, auditAt <= self.now { self.books[index].auditAt = nil }
         }
     }
 

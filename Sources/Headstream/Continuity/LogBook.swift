@@ -8,9 +8,8 @@ struct LogBook: Sendable {
     struct Entry: Sendable {
         /// Which logs are known.
         var keys: [LogKey] = []
-        /// The logs themselves, as they are told, a place for each key; or none, where they were told to everyone or let go
-        /// for want of room.
-        var events: [ContinuityEvent] = []
+        /// The logs themselves, a place for each key; or none, where they were told to everyone or let go for want of room.
+        var logs = LogRuns()
         var state = State.open
         /// Contradicted by something the node said; only an answer by hash settles it.
         var isDisputed = false
@@ -36,7 +35,7 @@ struct LogBook: Sendable {
         }
 
         /// Whether all logs that are known of are here to be told.
-        var isWhole: Bool { self.letGo == 0 && self.events.count == self.keys.count && self.state != .sealed }
+        var isWhole: Bool { self.letGo == 0 && self.logs.count == self.keys.count && self.state != .sealed }
 
         /// The same without its logs, which are not wanted any more.
         var sealed: Self {
@@ -55,7 +54,7 @@ struct LogBook: Sendable {
         }
 
         /// What the logs in it take.
-        var bytes: Int { self.events.isEmpty ? 0 : self.weight }
+        var bytes: Int { self.logs.count == 0 ? 0 : self.weight }
     }
 
     /// What a request in flight asks for.
@@ -106,6 +105,9 @@ struct LogBook: Sendable {
     var disputes: [UInt64] = []
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
+    /// Before that no audit begins but for want of room, and when one that is due and waits for that begins.
+    var auditNotBefore: UInt64 = 0
+    var auditAt: UInt64?
 
     init(_ id: FilterID, _ options: FilterOptions, seed: UInt64) {
         self.id = id
@@ -170,14 +172,10 @@ struct LogBook: Sendable {
         guard waited != nil || mayMatch else { return false }
         var entry = Entry()
         entry.letGo = waited?.letGo ?? 0
-        for event in waited?.events ?? [] {
-            if case .log(let log) = event { entry.insert(LogKey(log, seed: self.seed), event) }
-        }
+        for run in waited?.logs.runs ?? [] { entry.insert(run, seed: self.seed) }
         // What the bloom excludes is no contradiction where another endpoint says it.
         if mayMatch, entry.letGo == 0, let others = self.waitingOfPeers.take(block.number, block.hash) {
-            for event in others.events {
-                if case .log(let log) = event { entry.insert(LogKey(log, seed: self.seed), event) }
-            }
+            for run in others.logs.runs { entry.insert(run, seed: self.seed) }
         }
         self.entries[block.number] = entry
         return !mayMatch
@@ -210,7 +208,7 @@ struct LogBook: Sendable {
             // A block that comes back may be announced again while some of its logs, pushed again, have come already: only
             // together with those of before are they all.
             if entry.isWhole {
-                for event in entry.events { self.waiting.add(event, number, block.hash) }
+                self.waiting.add(entry.logs, number, block.hash)
             } else {
                 self.waiting.noteLetGo(entry.letGo + entry.keys.count, number, block.hash)
             }
@@ -240,6 +238,8 @@ struct LogBook: Sendable {
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
+        self.auditNotBefore = 0
+        self.auditAt = nil
         self.failures = 0
     }
 
@@ -251,11 +251,12 @@ struct LogBook: Sendable {
         let prefix: Int
     }
 
-    /// A log was pushed for a block of the window.
-    mutating func pushed(_ log: Log, in block: ChainBlock) -> Change? {
+    /// Logs were pushed for a block of the window.
+    mutating func pushed(_ run: ArraySlice<Log>, in block: ChainBlock) -> Change? {
         guard self.options.delivery == .pushed else { return nil }
-        if self.entries[block.number] == nil { self.entries[block.number] = Entry() }
-        guard let taken = self.entries[block.number]?.take(pushed: log, seed: self.seed) else { return nil }
+        guard let taken = self.entries[block.number, default: Entry()].take(pushed: run, seed: self.seed) else {
+            return nil
+        }
         if taken.isContradiction { self.noteDispute(block.number) }
         return Change(number: block.number, prefix: taken.place)
     }
@@ -269,7 +270,7 @@ struct LogBook: Sendable {
     ) -> Change? {
         guard var entry = self.entries[block.number], entry.state == .open || entry.state == .closed else { return nil }
         var ordered = Entry()
-        for log in answer { ordered.insert(LogKey(log, seed: self.seed), .log(log)) }
+        ordered.insert(answer[...], seed: self.seed)
         let isEqual = entry.isEqual(to: ordered.keys)
         let isComplete = entry.keys.allSatisfy { ordered.contains($0) } && ordered.keys.count >= entry.letGo
         let isRepeated = entry.doubt.map { ordered.isEqual(to: $0) } ?? false
@@ -363,32 +364,52 @@ extension LogBook.Entry {
     /// Where a log would stand; nil where it does.
     func place(of key: LogKey) -> Int? { self.contains(key) ? nil : self.upperBound(key) }
 
-    /// Puts a log in its place. - Returns: where; nil where it was there.
+    /// Puts logs in their places. - Returns: the lowest place of one that was not here; nil where all were.
     @discardableResult
-    mutating func insert(_ key: LogKey, _ event: ContinuityEvent) -> Int? {
-        guard let place = self.place(of: key) else { return nil }
-        if place < self.keys.count {
-            if self.isWhole { self.events.insert(event, at: place) }
-            self.keys.insert(key, at: place)
-        } else {
-            // As nearly all come.
-            if self.isWhole { self.events.append(event) }
-            self.keys.append(key)
+    mutating func insert(_ run: ArraySlice<Log>, seed: UInt64) -> Int? {
+        let isWhole = self.isWhole
+        var lowest: Int?
+        // Nearly all stand behind those before: they are kept as they came, up to here.
+        var kept = run.startIndex
+        func keep(upTo end: Int) {
+            guard end > kept else { return }
+            let part = run[kept..<end]
+            let weight = ContinuityEvent.weight(of: part)
+            self.weight += weight
+            // A small part of a large run does not hold all of it.
+            if isWhole { self.logs.append(part.count < run.count / 4 ? Array(part)[...] : part, weight: weight) }
         }
-        self.weight += event.weight
-        return place
+        let logs = run.span
+        for offset in logs.indices {
+            let key = LogKey(logs[offset], seed: seed)
+            if self.keys.last.map({ $0.place < key.place }) ?? true {
+                lowest = lowest ?? self.keys.count
+                self.keys.append(key)
+                continue
+            }
+            let index = run.startIndex + offset
+            keep(upTo: index)
+            kept = index + 1
+            guard let place = self.place(of: key) else { continue }
+            lowest = min(lowest ?? place, place)
+            if isWhole { self.logs.insert(run[index], at: place) }
+            self.keys.insert(key, at: place)
+            self.weight += ContinuityEvent.weight(of: run[index])
+        }
+        keep(upTo: run.endIndex)
+        return lowest
     }
 
-    /// A log was pushed. - Returns: where it belongs, and whether an answer had denied it; nil where nothing is new, or all
-    /// of the block is to be asked for.
-    mutating func take(pushed log: Log, seed: UInt64) -> (place: Int, isContradiction: Bool)? {
+    /// Logs were pushed. - Returns: the lowest place of one that is new, and whether an answer had denied it; nil where
+    /// nothing is new, or all of the block is to be asked for.
+    mutating func take(pushed run: ArraySlice<Log>, seed: UInt64) -> (place: Int, isContradiction: Bool)? {
         guard !self.isReopened, self.state == .open || self.state == .closed else { return nil }
         guard self.letGo == 0 else {
-            self.letGo += 1
-            self.weight += ContinuityEvent.weight(of: log)
+            self.letGo += run.count
+            self.weight += ContinuityEvent.weight(of: run)
             return nil
         }
-        guard let place = self.insert(LogKey(log, seed: seed), .log(log)) else { return nil }
+        guard let place = self.insert(run, seed: seed) else { return nil }
         guard self.state == .closed else { return (place, false) }
         self.state = .open
         self.isDisputed = true
@@ -398,7 +419,7 @@ extension LogBook.Entry {
     /// An answer's logs become the block's.
     mutating func replace(by answer: Self) {
         self.keys = answer.keys
-        self.events = answer.events
+        self.logs = answer.logs
         self.weight = answer.weight
         self.letGo = 0
     }
@@ -407,15 +428,18 @@ extension LogBook.Entry {
     /// answer may give those of equal places in another.
     mutating func restore(from answer: Self) {
         guard !self.isWhole else { return }
-        self.events =
-            self.keys == answer.keys
-            ? answer.events : self.keys.compactMap { key in answer.index(of: key).map { answer.events[$0] } }
+        guard self.keys != answer.keys else {
+            self.logs = answer.logs
+            return
+        }
+        let logs = answer.logs.joined
+        self.logs = LogRuns(self.keys.compactMap { key in answer.index(of: key).map { logs[$0] } }[...])
     }
 
     /// The logs go, for want of room or because everyone was told of them. Where somebody was told of them, what is known of
     /// them stays.
     mutating func forget(isTold: Bool) {
-        self.events = []
+        self.logs = LogRuns()
         guard !isTold else { return }
         self.letGo += self.keys.count
         self.keys = []

@@ -4,13 +4,21 @@ import EthereumTypes
 ///
 /// An array, because numbers are contiguous and it is looked into for each log.
 struct LogEntries: Sendable {
-    private var slots: [LogBook.Entry?] = []
+    private struct Slot: Sendable {
+        var entry: LogBook.Entry?
+        /// What its whole logs take, and how many keys it has.
+        var bytes = 0
+        var keys = 0
+    }
+
+    private var slots: [Slot] = []
     /// The number of the first slot.
     private var first: UInt64 = 0
     /// Slots at the front that are forgotten and not yet moved out.
     private var dropped = 0
-    /// What the whole logs in it take.
+    /// What the whole logs in it take, and how many keys it has.
     private(set) var bytes = 0
+    private(set) var keys = 0
 
     /// The numbers that may have an entry.
     var numbers: Range<UInt64> { self.first + UInt64(self.dropped)..<self.first + UInt64(self.slots.count) }
@@ -21,13 +29,39 @@ struct LogEntries: Sendable {
     }
 
     subscript(number: UInt64) -> LogBook.Entry? {
-        get { self.place(number).flatMap { self.slots[$0] } }
+        get { self.place(number).flatMap { self.slots[$0].entry } }
         _modify {
             let place = self.place(number) ?? self.makePlace(number)
             self.dropped = min(self.dropped, place)
-            self.bytes -= self.slots[place]?.bytes ?? 0
-            defer { self.bytes += self.slots[place]?.bytes ?? 0 }
-            yield &self.slots[place]
+            defer { self.count(place) }
+            yield &self.slots[place].entry
+        }
+    }
+
+    /// What the whole logs of a block take.
+    func bytes(of number: UInt64) -> Int { self.place(number).map { self.slots[$0].bytes } ?? 0 }
+
+    private mutating func count(_ place: Int) {
+        let bytes = self.slots[place].entry?.bytes ?? 0
+        let keys = self.slots[place].entry?.keys.count ?? 0
+        self.bytes += bytes - self.slots[place].bytes
+        self.keys += keys - self.slots[place].keys
+        self.slots[place].bytes = bytes
+        self.slots[place].keys = keys
+    }
+
+    /// The entry of a block, one made first where there is none.
+    subscript(number: UInt64, default entry: @autoclosure () -> LogBook.Entry) -> LogBook.Entry {
+        get { self[number] ?? entry() }
+        _modify {
+            let place = self.place(number) ?? self.makePlace(number)
+            self.dropped = min(self.dropped, place)
+            var known = self.slots[place].entry.take() ?? entry()
+            defer {
+                self.slots[place].entry = known
+                self.count(place)
+            }
+            yield &known
         }
     }
 
@@ -37,13 +71,13 @@ struct LogEntries: Sendable {
         if !isNear { self.removeAll() }
         if self.slots.isEmpty {
             self.first = number
-            self.slots.append(nil)
+            self.slots.append(Slot())
         } else if number < self.first {
-            self.slots.insert(contentsOf: repeatElement(nil, count: Int(self.first - number)), at: 0)
+            self.slots.insert(contentsOf: repeatElement(Slot(), count: Int(self.first - number)), at: 0)
             self.first = number
             self.dropped = 0
         } else {
-            self.slots.append(contentsOf: repeatElement(nil, count: Int(number - self.first) + 1 - self.slots.count))
+            self.slots.append(contentsOf: repeatElement(Slot(), count: Int(number - self.first) + 1 - self.slots.count))
         }
         return Int(number - self.first)
     }

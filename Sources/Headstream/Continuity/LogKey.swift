@@ -10,7 +10,7 @@ package struct LogKey: Hashable, Sendable {
     package let place: UInt64
     package let digest: UInt64
 
-    package init(_ log: Log, seed: UInt64) {
+    package init(_ log: borrowing Log, seed: UInt64) {
         let transaction = UInt64(UInt32(clamping: log.transactionIndexValue))
         self.place = transaction << 32 | UInt64(UInt32(clamping: log.logIndexValue))
         self.digest = Self.digest(log, seed)
@@ -19,7 +19,7 @@ package struct LogKey: Hashable, Sendable {
     /// Of what identifies a log beside its block, whose hash may have two names: equal indexes with different content are
     /// two logs (erigon 17249), and contracts may write that content. The seed is secret, so that none can make two logs
     /// look like one.
-    private static func digest(_ log: Log, _ seed: UInt64) -> UInt64 {
+    private static func digest(_ log: borrowing Log, _ seed: UInt64) -> UInt64 {
         var digest = WordDigest(seed: seed)
         digest.add(log.address.w0, log.address.w1)
         digest.add(UInt64(log.address.w2), UInt64(log.topicCount))

@@ -36,7 +36,7 @@ package struct PlainHeads: Sendable {
             self.resumed = nil
             return nil
         case .unverified(let block, .unverifiable): throw .unverifiable(block)
-        case .log, .caughtUp, .finalized, .lagged, .progress, .unverified: return nil
+        case .logs, .caughtUp, .finalized, .lagged, .progress, .unverified: return nil
         }
     }
 }
@@ -44,8 +44,8 @@ package struct PlainHeads: Sendable {
 /// Logs as a plain sequence: those of orphaned blocks are told again with `removed` true, highest first, however the node
 /// told them.
 package struct PlainLogs: Sendable {
-    /// As they came: they share their boxes.
-    private var told: [ContinuityEvent] = []
+    /// As they came, those of a block, or some of them, together.
+    private var told: [(logs: ArraySlice<Log>, weight: Int)] = []
     private var bytes = 0
     /// The highest block of which logs were forgotten.
     private var forgottenTo: UInt64?
@@ -58,30 +58,29 @@ package struct PlainLogs: Sendable {
         self.resumed = cursor?.block
     }
 
-    /// A log is told as it is.
-    package mutating func take(log event: ContinuityEvent) {
-        self.resumed = nil
-        self.told.append(event)
-        self.bytes += event.weight
-        if self.bytes > self.memory { self.forgetOldest() }
-    }
-
     /// What an event is in the plain sequence.
-    package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> [Log] {
+    package mutating func take(_ event: ContinuityEvent) throws(PlainStreamFailure) -> ArraySlice<Log> {
         switch event {
-        case .log(let log):
-            self.take(log: event)
-            return [log]
+        case .logs(let logs):
+            self.resumed = nil
+            let weight = ContinuityEvent.weight(of: logs)
+            self.told.append((logs, weight))
+            self.bytes += weight
+            if self.bytes > self.memory { self.forgetOldest() }
+            return logs
         case .rollback(let to, _):
             if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
             if let forgottenTo, forgottenTo > to.number { throw .rollbackBeyondMemory(to) }
             var removed: [Log] = []
-            while case .log(var log)? = self.told.last, log.blockNumber ?? 0 > to.number {
-                self.bytes -= self.told.removeLast().weight
-                log.removed = true
-                removed.append(log)
+            while let last = self.told.last, Self.number(of: last.logs) > to.number {
+                self.told.removeLast()
+                self.bytes -= last.weight
+                for var log in last.logs.reversed() {
+                    log.removed = true
+                    removed.append(log)
+                }
             }
-            return removed
+            return removed[...]
         case .gap(let range, let reason): throw .gap(range, reason)
         case .failed(let failure): throw .ended(failure)
         case .passed:
@@ -91,7 +90,7 @@ package struct PlainLogs: Sendable {
         case .head, .caughtUp, .lagged, .progress, .unverified: return []
         case .finalized(let block):
             // What is final is not told again.
-            self.forget(self.told.firstIndex { Self.number(of: $0) > block.number } ?? self.told.count)
+            self.forget(self.told.firstIndex { Self.number(of: $0.logs) > block.number } ?? self.told.count)
             return []
         }
     }
@@ -105,16 +104,14 @@ package struct PlainLogs: Sendable {
             rest -= self.told[count].weight
             count += 1
         }
-        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1]))
+        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1].logs))
         self.forget(count)
     }
 
     private mutating func forget(_ count: Int) {
-        for event in self.told.prefix(count) { self.bytes -= event.weight }
+        for (_, weight) in self.told.prefix(count) { self.bytes -= weight }
         self.told.removeFirst(count)
     }
 
-    private static func number(of event: ContinuityEvent) -> UInt64 {
-        if case .log(let log) = event { log.blockNumber ?? 0 } else { 0 }
-    }
+    private static func number(of logs: ArraySlice<Log>) -> UInt64 { logs.first?.blockNumber ?? 0 }
 }

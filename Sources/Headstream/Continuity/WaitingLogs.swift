@@ -5,7 +5,7 @@ import EthereumTypes
 struct WaitingLogs: Sendable {
     /// The logs of one block, in the order in which they were pushed.
     struct Block: Sendable {
-        var events: [ContinuityEvent] = []
+        var logs = LogRuns()
         /// So many are not here any more: the block is to be asked for.
         var letGo = 0
     }
@@ -25,14 +25,18 @@ struct WaitingLogs: Sendable {
     /// The highest block of which a log was dropped here: up to it, pushed logs may be incomplete.
     private(set) var droppedTo: UInt64?
 
-    mutating func add(_ event: ContinuityEvent, _ number: UInt64, _ hash: Hash32) {
+    mutating func add(_ logs: ArraySlice<Log>, _ number: UInt64, _ hash: Hash32) {
+        self.add(LogRuns(logs), number, hash)
+    }
+
+    mutating func add(_ logs: LogRuns, _ number: UInt64, _ hash: Hash32) {
         let weight = self.change(number, hash) { block in
             guard block.letGo == 0 else {
-                block.letGo += 1
+                block.letGo += logs.count
                 return 0
             }
-            block.events.append(event)
-            return event.weight
+            block.logs.append(logs)
+            return logs.weight
         }
         self.bytes += weight
         self.makeRoom()
@@ -70,13 +74,13 @@ struct WaitingLogs: Sendable {
 
     private mutating func letGo(_ name: Name) {
         guard let block = self.remove(name) else { return }
-        self.blocks[name] = Block(letGo: block.letGo + block.events.count)
+        self.blocks[name] = Block(letGo: block.letGo + block.logs.count)
         self.bytes += Self.weightOfBlock
     }
 
     private mutating func remove(_ name: Name) -> Block? {
         guard let block = self.blocks.removeValue(forKey: name) else { return nil }
-        self.bytes -= block.events.reduce(Self.weightOfBlock) { $0 + $1.weight }
+        self.bytes -= Self.weightOfBlock + block.logs.weight
         return block
     }
 

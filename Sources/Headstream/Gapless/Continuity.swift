@@ -71,7 +71,6 @@ struct GaplessWish: Sendable {
     var bufferLimit: Int?
 
     var origin: ConsumerOptions.Origin { self.start.origin }
-
 }
 
 extension Eth {

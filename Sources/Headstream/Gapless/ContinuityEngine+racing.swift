@@ -33,7 +33,9 @@ extension ContinuityEngine {
 
     /// An endpoint pushed heads.
     func received(_ heads: [BlockHeader], from racer: Racer) {
-        for head in heads { self.handle(.peerHead(racer.id, head)) }
+        self.together { engine in
+            for head in heads { engine.handle(.peerHead(racer.id, head)) }
+        }
         self.leaveLaggard()
     }
 

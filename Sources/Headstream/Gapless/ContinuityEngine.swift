@@ -196,7 +196,8 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     /// Hands the machine all facts of the body at once.
-    private func together(_ body: (ContinuityEngine) -> Void) {
+    func together(_ body: (ContinuityEngine) -> Void) {
+        guard self.gathered == nil else { return body(self) }
         self.gathered = []
         body(self)
         guard let facts = self.gathered else { return }

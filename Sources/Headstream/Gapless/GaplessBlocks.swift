@@ -24,7 +24,7 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
     public typealias Failure = Web3Error
 
     let source: GaplessSource
-    let item: @Sendable (ContinuityEvent) -> Item?
+    let items: @Sendable (ContinuityEvent) -> ArraySlice<Item>
     let number: @Sendable (Item) -> UInt64?
 
     public func makeAsyncIterator() -> Iterator {
@@ -39,7 +39,7 @@ public struct GaplessBlocks<Item: Sendable>: AsyncSequence, Sendable {
     public var updates: GaplessBlockUpdates<Item> { self.updates(isToldFinality: true) }
 
     func updates(isToldFinality: Bool) -> GaplessBlockUpdates<Item> {
-        let updates = GaplessUpdates(source: self.source.toldFinality(isToldFinality), self.item)
+        let updates = GaplessUpdates(source: self.source.toldFinality(isToldFinality), self.items)
         return GaplessBlockUpdates(updates: updates, number: self.number)
     }
 

@@ -42,7 +42,7 @@ final class GaplessLease: Sendable {
 }
 
 /// What every gapless iterator is made of. It belongs to one task at a time.
-final class GaplessCore {
+final class GaplessCore<Item: Sendable> {
     private enum State {
         case cold(GaplessSource)
         case running(GaplessLease)
@@ -52,10 +52,27 @@ final class GaplessCore {
     private var state: State
     private var batch: [GaplessFeed.Update] = []
     private var next = 0
+    /// Items that came together, and the place of the next.
+    private var hand: ArraySlice<Item> = []
+    private var nextInHand = 0
     private var isSuspended = false
 
     init(_ source: GaplessSource) {
         self.state = .cold(source)
+    }
+
+    /// Puts items in hand: ``nextItem()`` gives them, before anything else is asked for.
+    func hold(_ items: ArraySlice<Item>) {
+        self.hand = items
+        self.nextInHand = items.startIndex
+    }
+
+    /// The next of the items in hand; nil where there is none.
+    @inline(__always)
+    func nextItem() -> Item? {
+        guard self.nextInHand < self.hand.endIndex else { return nil }
+        defer { self.nextInHand += 1 }
+        return self.hand[self.nextInHand]
     }
 
     /// The next update; nil at the end, or when the task is cancelled. Where it is there it is taken without another

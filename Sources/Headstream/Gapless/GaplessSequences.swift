@@ -18,24 +18,24 @@ public struct GaplessHeads: AsyncSequence, Sendable {
 
     /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
     package func updates(isToldFinality: Bool) -> GaplessUpdates<BlockHeader> {
-        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.item)
+        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.items)
     }
 
     /// The same stream block by block, each with its one head.
     public var blocks: GaplessBlocks<BlockHeader> {
-        GaplessBlocks(source: self.source, item: Self.item) { $0.number }
+        GaplessBlocks(source: self.source, items: Self.items) { $0.number }
     }
 
-    private static let item: @Sendable (ContinuityEvent) -> BlockHeader? = {
-        if case .head(let head) = $0 { head } else { nil }
+    private static let items: @Sendable (ContinuityEvent) -> ArraySlice<BlockHeader> = {
+        if case .head(let head) = $0 { [head] } else { [] }
     }
 
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
-        let core: GaplessCore
+        let core: GaplessCore<BlockHeader>
         private var plain: PlainHeads
 
-        init(core: GaplessCore, plain: PlainHeads) {
+        init(core: GaplessCore<BlockHeader>, plain: PlainHeads) {
             self.core = core
             self.plain = plain
         }
@@ -82,60 +82,63 @@ public struct GaplessLogs: AsyncSequence, Sendable {
 
     /// - Parameter isToldFinality: whether the node is asked for its final block now and then.
     package func updates(isToldFinality: Bool) -> GaplessUpdates<Log> {
-        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.item)
+        GaplessUpdates(source: self.source.toldFinality(isToldFinality), Self.items)
     }
 
     /// The same stream block by block, empty ones included.
     public var blocks: GaplessBlocks<Log> {
-        GaplessBlocks(source: self.source, item: Self.item) { $0.blockNumber }
+        GaplessBlocks(source: self.source, items: Self.items) { $0.blockNumber }
     }
 
-    private static let item: @Sendable (ContinuityEvent) -> Log? = { if case .log(let log) = $0 { log } else { nil } }
+    private static let items: @Sendable (ContinuityEvent) -> ArraySlice<Log> = {
+        if case .logs(let logs) = $0 { logs } else { [] }
+    }
 
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
-        let core: GaplessCore
+        let core: GaplessCore<Log>
         private var plain: PlainLogs
-        /// Removed logs that were remembered, still to be told.
-        private var pending: ArraySlice<Log> = []
 
-        init(core: GaplessCore, plain: PlainLogs) {
+        init(core: GaplessCore<Log>, plain: PlainLogs) {
             self.core = core
             self.plain = plain
         }
 
         /// The next log; nil at the end, or when the task is cancelled.
+        @inlinable
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> Log?
         {
-            while true {
-                if let log = self.pending.popFirst() { return log }
-                guard let update = try await self.core.nextUpdate() else { return nil }
-                if let log = try self.take(update) { return log }
+            if let log = self.logInHand() { return log }
+            return try await self.refilledLog()
+        }
+
+        @usableFromInline
+        func logInHand() -> Log? { self.core.nextItem() }
+
+        @usableFromInline
+        nonisolated(nonsending) mutating func refilledLog() async throws(Web3Error) -> Log? {
+            while let update = try await self.core.nextUpdate() {
+                try self.take(update)
+                if let log = self.core.nextItem() { return log }
             }
+            return nil
         }
 
         /// The next log of those that are there; nil where there is none.
         mutating func nextInHand() throws(Web3Error) -> Log? {
             while true {
-                if let log = self.pending.popFirst() { return log }
+                if let log = self.core.nextItem() { return log }
                 guard let update = self.core.nextBuffered() else { return nil }
-                if let log = try self.take(update) { return log }
+                try self.take(update)
             }
         }
 
-        @inline(__always)
-        private mutating func take(_ update: GaplessFeed.Update) throws(Web3Error) -> Log? {
-            guard case .event(let event) = update else { return nil }
-            // Nearly all of them.
-            if case .log(let log) = event {
-                self.plain.take(log: event)
-                return log
-            }
-            do throws(PlainStreamFailure) { self.pending = try self.plain.take(event)[...] } catch {
+        private mutating func take(_ update: GaplessFeed.Update) throws(Web3Error) {
+            guard case .event(let event) = update else { return }
+            do throws(PlainStreamFailure) { self.core.hold(try self.plain.take(event)) } catch {
                 throw Web3Error(error)
             }
-            return nil
         }
     }
 }
@@ -179,27 +182,30 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
     public typealias Failure = Web3Error
 
     let source: GaplessSource
-    let item: @Sendable (ContinuityEvent) -> Item?
+    /// The items of an event; none where it is another.
+    let items: @Sendable (ContinuityEvent) -> ArraySlice<Item>
 
-    init(source: GaplessSource, _ item: @escaping @Sendable (ContinuityEvent) -> Item?) {
+    init(source: GaplessSource, _ items: @escaping @Sendable (ContinuityEvent) -> ArraySlice<Item>) {
         self.source = source
-        self.item = item
+        self.items = items
     }
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(core: GaplessCore(self.source), item: self.item)
+        Iterator(core: GaplessCore(self.source), items: self.items)
     }
 
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
-        let core: GaplessCore
-        let item: @Sendable (ContinuityEvent) -> Item?
+        let core: GaplessCore<Item>
+        let items: @Sendable (ContinuityEvent) -> ArraySlice<Item>
 
         /// The next update; nil at the end, or when the task is cancelled.
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> GaplessUpdate<Item>?
         {
-            while let update = try await self.core.nextUpdate() {
+            while true {
+                if let item = self.core.nextItem() { return .item(item) }
+                guard let update = try await self.core.nextUpdate() else { return nil }
                 switch update {
                 case .disconnected(let error): return .disconnected(error)
                 case .reconnected: return .reconnected
@@ -208,20 +214,21 @@ public struct GaplessUpdates<Item: Sendable>: AsyncSequence, Sendable {
                 case .event(let event): if let told = try self.update(event) { return told }
                 }
             }
-            return nil
         }
 
         private func update(_ event: ContinuityEvent) throws(Web3Error) -> GaplessUpdate<Item>? {
             switch event {
-            case .head, .log: self.item(event).map { .item($0) }
-            case .passed(let block): .block(block)
-            case .rollback(let to, let removed): .rollback(to: to, removed: removed)
-            case .gap(let range, let reason): .gap(range, reason)
-            case .caughtUp: .caughtUp
-            case .lagged(let blocks): .lagged(blocks: blocks)
-            case .finalized(let block): .finalized(block)
-            case .progress(let cursor): .progress(cursor)
-            case .unverified(let block, let failure): .unverified(block, failure)
+            case .head, .logs:
+                self.core.hold(self.items(event))
+                return nil
+            case .passed(let block): return .block(block)
+            case .rollback(let to, let removed): return .rollback(to: to, removed: removed)
+            case .gap(let range, let reason): return .gap(range, reason)
+            case .caughtUp: return .caughtUp
+            case .lagged(let blocks): return .lagged(blocks: blocks)
+            case .finalized(let block): return .finalized(block)
+            case .progress(let cursor): return .progress(cursor)
+            case .unverified(let block, let failure): return .unverified(block, failure)
             case .failed(let failure): throw Web3Error(failure)
             }
         }

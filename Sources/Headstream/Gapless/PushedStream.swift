@@ -28,7 +28,7 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         _ request: some SubscriptionRequest,
         _ decoder: Decoder,
         _ body: @escaping ([Decoder.Element]) -> Void,
-        lost: @escaping () -> Void
+        lost: @escaping () -> Void = {}
     ) {
         let signal = LoopSignal()
         let buffer = SubscriptionBuffer(
@@ -67,23 +67,33 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
     /// Takes what has come, now rather than at the end of the turn. Behind that nothing is left to be taken there.
     func take() {
         self.isScheduled = false
-        var items: [Decoder.Element] = []
         var isComplete = true
         while case .filled = self.reader.refill() {
             if self.reader.takeLoss() != nil { isComplete = false }
-            while let record = self.reader.next() {
-                if let item = try? self.decoder.decode(record) {
-                    items.append(item)
-                } else if StreamMarker(record) == nil {
-                    isComplete = false
-                }
-                guard items.count >= Self.batch else { continue }
-                self.body(items)
-                items.removeAll(keepingCapacity: true)
+            while true {
+                let items = Self.read(&self.reader, &self.decoder, &isComplete)
+                if !items.isEmpty { self.body(items) }
+                guard items.count == Self.batch else { break }
             }
         }
-        if !items.isEmpty { self.body(items) }
         if !isComplete { self.lost() }
+    }
+
+    /// Reads a batch of what is there.
+    private static func read(
+        _ reader: inout SubscriptionReader,
+        _ decoder: inout Decoder,
+        _ isComplete: inout Bool
+    ) -> [Decoder.Element] {
+        var items: [Decoder.Element] = []
+        while items.count < Self.batch, let record = reader.next() {
+            do {
+                items.append(try decoder.decode(record))
+            } catch {
+                if StreamMarker(record) == nil { isComplete = false }
+            }
+        }
+        return items
     }
 }
 

@@ -127,9 +127,9 @@ final class Racer: @unchecked Sendable {
     private func subscribe(on connection: Connection) {
         guard let engine = self.engine, let session = self.session, self.isOfTheSameChain else { return }
         self.since = self.loop.now
-        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder()) { [weak self] heads in
+        let stream = PushedStream(session, NewHeadsRequest(), BlockHeader.Decoder(sharing: session.shapes.share)) {
+            [weak self] heads in
             self?.received(heads)
-        } lost: {
         }
         self.heads = stream
         self.subscribe(stream.kept, on: connection) { racer, outcome in
@@ -142,10 +142,12 @@ final class Racer: @unchecked Sendable {
     func subscribe(_ id: FilterID, _ filter: LogFilter) {
         guard let connection = self.connection, let session = self.session, self.since != nil, self.logs[id] == nil
         else { return }
-        let stream = PushedStream(session, LogsRequest(filter), Log.Decoder()) { [weak self] logs in
+        let stream = PushedStream(session, LogsRequest(filter), Log.Decoder(sharing: session.shapes.share)) {
+            [weak self] logs in
             guard let self, self.isOfTheSameChain else { return }
-            for log in logs { self.engine?.handle(.peerLog(self.id, id, log)) }
-        } lost: {
+            self.engine?.together { engine in
+                for log in logs { engine.handle(.peerLog(self.id, id, log)) }
+            }
         }
         self.logs[id] = stream
         self.subscribe(stream.kept, on: connection) { racer, outcome in

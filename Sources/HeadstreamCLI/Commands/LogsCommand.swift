@@ -59,8 +59,8 @@ enum LogsCommand {
                 gapless,
                 line
             ) { event throws(PlainStreamFailure) in
-                guard let event = event.continuityEvent({ .log($0) }) else { return [] }
-                return try plain.take(event)
+                guard let event = event.continuityEvent({ .logs([$0]) }) else { return [] }
+                return Array(try plain.take(event))
             }
         }
     }

@@ -1,6 +1,8 @@
 /// What one ``TestNode`` of a chain does that the others of it do not: for clients of several endpoints, for streams that
-/// die without a word, and for what its software does to messages. They are the node's; what the chain and its software do otherwise is in ``SimulatedQuirks``, and what
-/// happens to single messages and connections in ``Fault``.
+/// die without a word, and for what its software does to messages.
+///
+/// What the chain and its software do otherwise is in ``SimulatedQuirks``, and what happens to single messages and
+/// connections in ``Fault``.
 ///
 /// ```swift
 /// let node = try await TestNode(chain: SimulatedChain(seed: 1, number: 100))

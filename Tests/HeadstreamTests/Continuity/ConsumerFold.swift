@@ -53,7 +53,7 @@ struct ConsumerFold {
             if self.current != nil { self.problem("a head before the last was passed") }
             self.current = Block(ref: BlockRef(header), logs: [])
             self.checkNext(header.number)
-        case .log(let log): self.take(log, shown)
+        case .logs(let logs): for log in logs { self.take(log, shown) }
         case .passed(let ref):
             self.checkNext(ref.number)
             guard let block = shown(ref.hash) else { return self.problem("block \(ref) was never shown") }

@@ -226,7 +226,7 @@ struct ContinuityRun {
         }
     }
 
-    /// Delivers one notification, of a queue at random. - Returns: false where there is none.
+    /// Delivers one notification, of a queue at random, or several logs that a turn brought. - Returns: false where there is none.
     @discardableResult
     mutating func deliverOne() -> Bool {
         let talking = self.peers.indices.filter { !self.peers[$0].isEmpty }
@@ -239,7 +239,15 @@ struct ContinuityRun {
         let queue = waiting[self.random.below(waiting.count)]
         switch self.pushed[queue].removeFirst() {
         case .head(let header): self.handle(.head(header))
-        case .log(let log): self.handle(.logs(self.filters[queue - 1].id, [log]))
+        case .log(let log):
+            var logs = [log]
+            var more = self.random.below(4) == 0 ? self.random.below(12) : 0
+            while more > 0, case .log(let next)? = self.pushed[queue].first {
+                logs.append(next)
+                self.pushed[queue].removeFirst()
+                more -= 1
+            }
+            self.handle(.logs(self.filters[queue - 1].id, logs))
         }
         return true
     }
@@ -444,9 +452,11 @@ struct ContinuityRun {
     static func text(_ event: ContinuityEvent) -> String {
         switch event {
         case .head(let header): "head \(BlockRef(header))"
-        case .log(let log):
-            "log \(log.blockNumber ?? 0) \(log.blockHash?.description.prefix(10) ?? "") "
-                + "\(log.transactionIndex ?? 0)/\(log.logIndex ?? 0)"
+        case .logs(let logs):
+            logs.map {
+                "log \($0.blockNumber ?? 0) \($0.blockHash?.description.prefix(10) ?? "") "
+                    + "\($0.transactionIndex ?? 0)/\($0.logIndex ?? 0)"
+            }.joined(separator: ", ")
         case .passed(let ref): "passed \(ref)"
         case .rollback(let to, let removed): "rollback to \(to), \(removed.count) removed"
         case .gap(let range, let reason): "gap \(range) \(reason)"

@@ -44,6 +44,34 @@ struct LogContinuityTests {
         #expect(run.fold(id).rollbacks == 0)
     }
 
+    @Test("In a burst audits wait, no longer than there is room for what waits; behind it all are made")
+    func burst() {
+        var limits = ContinuityMachine.Limits(blocks: 256)
+        limits.auditedPerSecond = 10_000
+        var (run, id) = Self.start(limits: limits)
+        func mine(_ blocks: Int) {
+            for _ in 0..<blocks {
+                run.chain.mine([Self.event, Self.event])
+                run.settle(deadlines: 0)
+            }
+        }
+        mine(160)
+        #expect(run.logs(id).count == 320)
+        // `latest`, and the first audit.
+        #expect(run.requestCount == 2)
+        // Three quarters of what is remembered wait: nothing may be forgotten that was not audited.
+        mine(400)
+        let audited = run.requestCount - 2
+        #expect((10...13).contains(audited), "\(audited)")
+        #expect(run.fold(id).gaps.isEmpty)
+        // What is left is asked for when its time has come, without another block.
+        run.settle()
+        #expect((16...17).contains(run.requestCount - 1), "\(run.requestCount)")
+        #expect(run.machine.nextDeadline == nil)
+        #expect(run.check(upTo: 2).isEmpty)
+        #expect(run.fold(id).rollbacks == 0)
+    }
+
     @Test("A sparse filter costs 0.3 requests a block at most, its audits included")
     func cost() {
         var (run, id) = Self.start()
@@ -148,7 +176,7 @@ struct LogContinuityTests {
         #expect(told.count == 9)
 
         var plain = PlainLogs()
-        for log in told { _ = try plain.take(.log(log)) }
+        for log in told { _ = try plain.take(.logs([log])) }
         let to = run.chain.canonical[1].header
         let removed = try plain.take(.rollback(to: BlockRef(to), removed: []))
         #expect(removed.count == 7)
@@ -157,7 +185,7 @@ struct LogContinuityTests {
         #expect(zip(removed, expected).allSatisfy { $0.blockNumber == $1.0 && $0.logIndex == $1.1 })
 
         var short = PlainLogs(rollbackMemory: 3 * MemoryLayout<Log>.stride)
-        for log in told { _ = try short.take(.log(log)) }
+        for log in told { _ = try short.take(.logs([log])) }
         #expect(throws: PlainStreamFailure.rollbackBeyondMemory(BlockRef(to))) {
             try short.take(.rollback(to: BlockRef(to), removed: []))
         }

@@ -41,7 +41,11 @@ enum SeededContinuity {
         let liars = peers > 0 && others.below(3) == 0
         let lostByPeers = [0, 20][others.below(2)]
         let isLimited = chance(8)
-        let limits = ContinuityMachine.Limits(blocks: isLimited ? 24 : 1024)
+        // Little room: logs are let go all the time; audits that wait. Drawn apart, so that seeds of before stay what they were.
+        var apart = SeededGenerator(seed: seed ^ 0xb0ff)
+        let bufferLimit = [1 << 24, 1 << 24, 40_000, 8_000, 1_000][apart.below(5)]
+        var limits = ContinuityMachine.Limits(blocks: isLimited ? 24 : 1024)
+        limits.auditedPerSecond = [1 << 22, 1 << 22, 4_000][apart.below(3)]
 
         var run = ContinuityRun(seed: seed, quirks: quirks, limits: limits)
         run.keepsJournal = journal != nil
@@ -52,9 +56,7 @@ enum SeededContinuity {
         run.failedAnswers = some([0, 0, 10])
         run.nullAnswers = some([0, 0, 8])
         run.honesty = run.lostPushes == 0
-        // Little room: logs are let go all the time. Drawn apart, so that seeds of before stay what they were.
-        var apart = SeededGenerator(seed: seed ^ 0xb0ff)
-        run.bufferLimit = [1 << 24, 1 << 24, 40_000, 8_000, 1_000][apart.below(5)]
+        run.bufferLimit = bufferLimit
         // Nothing is reorganised: nothing may be taken back.
         let isCalm = chance(15)
         if isCalm { run.swappedPushes = 0 }
