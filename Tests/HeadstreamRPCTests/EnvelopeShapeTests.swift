@@ -114,7 +114,9 @@ struct EnvelopeShapeTests {
         Form(testDescription: "blanks and a newline") {
             #"{"jsonrpc": "2.0", "id": \#($0), "result": \#($1)}"# + "\n"
         },
-        Form(testDescription: "an error that is none") { #"{"id":\#($0),"result":\#($1),"error":null,"jsonrpc":"2.0"}"# },
+        Form(testDescription: "an error that is none") {
+            #"{"id":\#($0),"result":\#($1),"error":null,"jsonrpc":"2.0"}"#
+        },
     ]
 
     static func learn(response: String) throws -> EnvelopeShape {

@@ -51,7 +51,8 @@ struct EnvelopeShape {
             self.misses += 1
             guard self.misses >= Self.patience else { return }
         }
-        guard let id, let result, id.upperBound <= result.lowerBound, envelope.bounds.lowerBound == 0, !id.isEmpty, id.count <= 128, id.lowerBound <= 512,
+        guard let id, let result, id.upperBound <= result.lowerBound, envelope.bounds.lowerBound == 0, !id.isEmpty,
+            id.count <= 128, id.lowerBound <= 512,
             result.lowerBound - id.upperBound <= 512, message.count - result.upperBound <= 512,
             // Alone in its frame: a suffix that held another message would swallow that message's equals.
             message[envelope.bounds.upperBound...].allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }),
