@@ -159,10 +159,24 @@ public struct Web3: Sendable {
         _ request: EncodedRequest,
         as type: Value.Type = Value.self
     ) async throws(Web3Error) -> Value {
+        try await self.call(request) { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
+    }
+
+    func call<Value: Decodable & JSONReadable>(
+        _ request: EncodedRequest,
+        as type: Value.Type = Value.self
+    ) async throws(Web3Error) -> Value {
+        try await self.call(request) { (bytes) throws(ValueError) in try Results.read(bytes, as: type) }
+    }
+
+    @inline(__always)
+    private func call<Value>(
+        _ request: EncodedRequest,
+        _ read: (UnsafeRawBufferPointer) throws(ValueError) -> Value
+    ) async throws(Web3Error) -> Value {
         let session = self.session
         let outcome = await session.call(isRepeatable: request.isRepeatable) { connection, time in
-            let id = session.ids.take()
-            return await connection.call(id, text: request.text(for: id), time: time)
+            await connection.call(session.ids.take(), request, time: time)
         }
         let bytes: ResponseBytes
         switch outcome {
@@ -170,7 +184,7 @@ public struct Web3: Sendable {
         case .failure(let error): throw self.session.error(error)
         }
         do throws(ValueError) {
-            return try bytes.withBytes { (bytes) throws(ValueError) in try Results.decode(bytes, as: type) }
+            return try bytes.withBytes(read)
         } catch {
             throw Web3Error(error, in: request.method).redacted(by: self.session.secrets)
         }

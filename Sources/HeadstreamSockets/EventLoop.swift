@@ -62,7 +62,8 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     private var due: [DeadlineID] = []
     /// Set while a job of a task that prefers this loop runs. On the loop.
     private var runningTaskExecutor: UnownedTaskExecutor?
-    private var local: [LoopEntry] = []
+    // Not checked for overlapping accesses at run time: no access lasts beyond a call that runs nothing of others.
+    @exclusivity(unchecked) private var local: [LoopEntry] = []
     private var runningLocal: [LoopEntry] = []
     private var incoming: [LoopEntry] = []
     private var turnEnd: [() -> Void] = []

@@ -222,10 +222,9 @@ enum Cuts {
             group.addTask {
                 guard (try? await session.connection.open()) != nil else { return }
                 let id = session.ids.take()
-                let text = Array(#"{"jsonrpc":"2.0","id":\#(id.rawValue),"method":"m","params":[]}"#.utf8)
                 _ = await session.connection.call(
                     id,
-                    text: text,
+                    EncodedRequest(plain: "m"),
                     time: RequestTime(from: session.loop.now, for: .seconds(3600))
                 )
             }

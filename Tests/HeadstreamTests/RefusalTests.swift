@@ -110,7 +110,7 @@ struct RefusalTests {
             let start = try #require(configuration.loop).now
             let outcome = await session.connection.call(
                 id,
-                text: Array("{}".utf8),
+                EncodedRequest(plain: "m"),
                 time: RequestTime(from: session.loop.now, for: .seconds(30))
             )
             guard case .failure(let error) = outcome else {

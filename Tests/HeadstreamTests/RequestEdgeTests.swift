@@ -39,10 +39,9 @@ struct RequestEdgeTests {
         try await stage.run(script: script) { web3, server in
             // A time of its own: the requests behind it may take what the machine takes.
             let id = web3.session.ids.take()
-            let text = try EncodedRequest("late", []).text(for: id)
             let outcome = await web3.session.connection.call(
                 id,
-                text: text,
+                EncodedRequest(plain: "late"),
                 time: RequestTime(from: web3.session.loop.now, for: .milliseconds(50))
             )
             guard case .failure(let error) = outcome else {

@@ -1,3 +1,4 @@
+import HeadstreamLocks
 import HeadstreamRPC
 import HeadstreamSockets
 import HeadstreamWebSocket
@@ -18,25 +19,71 @@ struct RequestTime: Sendable {
     }
 }
 
+/// A request on its caller's way to the loop.
+struct PendingCall: Sendable {
+    let id: RequestID
+    let text: RequestText
+    let time: RequestTime
+    let waiter: SuspendedRequest
+}
+
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
-    /// Sends a request and returns its result's bytes.
+    /// Sends a request and returns its result's bytes; suspends the caller until it is answered, refused, timed out or
+    /// cancelled.
+    ///
+    /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
+    /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
     @inline(__always)
-    nonisolated func call(_ id: RequestID, text: [UInt8], time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: text, id, time)
+    nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
+        let suspended = SuspendedRequest()
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                suspended.suspend(continuation)
+                // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
+                if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }
+                self.submit(PendingCall(id: id, text: .tail(request.tail), time: time, waiter: suspended))
+                // The handler may have run meanwhile, and its job have come before the request's.
+                if Task.isCancelled { self.cancel(id, count: 1) }
+            }
+        } onCancel: {
+            self.cancel(id, count: 1)
+        }
+        return suspended.takeOutcome()
     }
 
-    /// A caller's request, on the loop.
-    private func submit(_ id: RequestID, text: [UInt8], _ time: RequestTime, _ waiter: Waiter) {
-        self.inbound.processor.submit(
-            id,
-            text: text,
-            now: time.now.nanoseconds,
-            deadline: time.deadline.nanoseconds,
-            waiter: waiter,
-            actions: &self.actions
-        )
+    /// Takes a call along to the loop: those of a turn, and those that come from elsewhere before the loop sees to the
+    /// first, are made together.
+    private nonisolated func submit(_ call: PendingCall) {
+        let isFirst = self.pendingCalls.withLock { calls in
+            calls.append(call)
+            return calls.count == 1
+        }
+        guard isFirst else { return }
+        if self.loop.isCurrent {
+            self.loop.atTurnEnd { self.assumeIsolated { $0.submitPendingCalls() } }
+        } else {
+            self.enqueue { $0.submitPendingCalls() }
+        }
+    }
+
+    private func submitPendingCalls() {
+        var calls: [PendingCall] = []
+        swap(&calls, &self.spareCalls)
+        self.pendingCalls.withLock { swap(&$0, &calls) }
+        for call in calls {
+            self.inbound.processor.submit(
+                call.id,
+                call.text,
+                now: call.time.now.nanoseconds,
+                deadline: call.time.deadline.nanoseconds,
+                waiter: .task(call.waiter),
+                actions: &self.actions
+            )
+        }
         self.perform()
+        calls.removeAll(keepingCapacity: calls.capacity <= 1024)
+        self.spareCalls = calls
     }
 
     /// Makes a subscription. From its acknowledgement on its items are in its buffer.
@@ -72,12 +119,12 @@ extension Connection {
 
     /// Makes requests of the session's own, as one message: one call, or a batch.
     func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter], passesHold: Bool = false) {
-        let now = self.loop.now
+        let time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
         self.inbound.processor.submitBatch(
             first,
             text: text,
-            now: now.nanoseconds,
-            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
+            now: time.now.nanoseconds,
+            deadline: time.deadline.nanoseconds,
             waiters: waiters,
             passesHold: passesHold,
             actions: &self.actions
@@ -85,39 +132,13 @@ extension Connection {
         self.perform()
     }
 
-    /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
-    ///
-    /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
-    /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
-    @inline(__always)
-    private nonisolated func outcome(
-        of text: [UInt8],
-        _ id: RequestID,
-        _ time: RequestTime
-    ) async -> Waiter.Outcome {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
-                if Task.isCancelled { return continuation.resume(returning: Self.cancelledOutcome) }
-                let waiter = Waiter.continuation(continuation)
-                if self.loop.isCurrent {
-                    self.assumeIsolated { $0.submit(id, text: text, time, waiter) }
-                } else {
-                    self.enqueue { $0.submit(id, text: text, time, waiter) }
-                    // The handler may have run meanwhile, and its job have come before the request's.
-                    if Task.isCancelled { self.cancel(id, count: 1) }
-                }
-            }
-        } onCancel: {
-            self.cancel(id, count: 1)
-        }
-    }
-
     private static var cancelledOutcome: Waiter.Outcome { .failure(RPCError(.cancelled, "cancelled")) }
 
     /// Ends requests with ids in sequence as cancelled, where they wait; from any thread, without waiting.
     private nonisolated func cancel(_ first: RequestID, count: Int) {
         self.enqueue { connection in
+            // It may be among those that have not been seen to yet.
+            connection.submitPendingCalls()
             for offset in 0..<count {
                 connection.inbound.processor.cancelled(first.advanced(by: offset), actions: &connection.actions)
             }
@@ -176,12 +197,12 @@ extension Connection {
 
     /// Ends a subscription and returns when the node has answered, or will not.
     nonisolated func unsubscribe(_ local: LocalSubscriptionID) async {
-        _ = await withCheckedContinuation { continuation in
+        await withCheckedContinuation { continuation in
             self.onLoop { connection in
                 connection.inbound.processor.unsubscribe(
                     local,
                     now: connection.loop.now.nanoseconds,
-                    waiter: .continuation(continuation),
+                    waiter: .callback { _ in continuation.resume() },
                     actions: &connection.actions
                 )
                 connection.perform()
@@ -237,7 +258,7 @@ extension Connection {
             swap(&actions, &self.actions)
             defer { self.actions.takeStorage(of: &actions) }
             if actions.hasFilled { self.wakeAtTurnEnd() }
-            for message in actions.messages { self.send(message) }
+            if !actions.messages.isEmpty { self.send(actions.messages) }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
             if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions, on: self) }
@@ -369,61 +390,82 @@ extension Connection {
 
     // MARK: Writing
 
-    private func send(_ message: RequestProcessorActions.Message) {
-        guard let channel = self.channel, case .open = self.phase else {
-            let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
-            return self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
-        }
-        let limit = self.configuration.maxUnsentBytes
-        guard channel.queuedBytes + message.text.count <= limit else {
-            let text =
-                message.text.count > limit
-                ? "a request of \(message.text.count) bytes exceeds maxUnsentBytes \(limit)"
-                : "the node does not read: \(channel.queuedBytes) bytes wait to be written; maxUnsentBytes is \(limit)"
-            self.inbound.processor.writeRefused(message.id, RPCError(.sendBufferFull, text), actions: &self.actions)
+    /// Writes requests, one frame each, in one go.
+    private func send(_ messages: [RequestProcessorActions.Message]) {
+        guard let channel = self.channel, self.isOpen else {
+            for message in messages {
+                let error = RPCError(.connectionClosed, "\(self.endpoint): the connection is not open")
+                self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
+            }
             return
         }
-        message.text.withUnsafeBytes { self.write(.text, $0) }
-    }
-
-    /// Writes a frame; on IPC, where there are none, the message with a newline behind it for nodes that read lines.
-    func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
-        self.outbound.removeAll(keepingCapacity: self.outbound.capacity <= 1 << 18)
-        if self.endpoint.isIPC {
-            self.outbound.append(contentsOf: payload)
-            self.outbound.append(0x0A)
-        } else {
-            if opcode == .text, payload.count >= self.configuration.compression.threshold, self.writeCompressed(payload)
-            {
-                return
+        let limit = self.configuration.maxUnsentBytes
+        let queued = channel.queuedBytes
+        self.clearOutbound()
+        for message in messages {
+            message.withBytes(&self.scratch) { text in
+                let unsent = queued + self.outbound.count
+                if unsent + text.count <= limit { return self.append(.text, text) }
+                let reason =
+                    text.count > limit
+                    ? "a request of \(text.count) bytes exceeds maxUnsentBytes \(limit)"
+                    : "the node does not read: \(unsent) bytes wait to be written; maxUnsentBytes is \(limit)"
+                let error = RPCError(.sendBufferFull, reason)
+                self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
             }
-            FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
         }
         self.writeOutbound()
     }
 
-    /// Writes a message compressed, where that was agreed on and makes it smaller.
-    private func writeCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
+    /// Writes a frame; on IPC, where there are none, the message with a newline behind it for nodes that read lines.
+    func write(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        self.clearOutbound()
+        self.append(opcode, payload)
+        self.writeOutbound()
+    }
+
+    private func clearOutbound() {
+        self.outbound.removeAll(keepingCapacity: self.outbound.capacity <= 1 << 18)
+    }
+
+    private func append(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        if self.endpoint.isIPC {
+            self.outbound.append(contentsOf: payload)
+            self.outbound.append(0x0A)
+            return
+        }
+        if opcode == .text, payload.count >= self.configuration.compression.threshold, self.appendCompressed(payload) {
+            return
+        }
+        FrameWriter.append(opcode, payload: payload, mask: self.newMask(), to: &self.outbound)
+    }
+
+    /// Appends a message compressed, where that was agreed on and makes it smaller.
+    private func appendCompressed(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard self.deflater?.compress(payload, to: &self.compressed) == true else { return false }
         let mask = self.newMask()
         self.compressed.withUnsafeBytes {
             FrameWriter.append(.text, payload: $0, mask: mask, isCompressed: true, to: &self.outbound)
         }
-        self.writeOutbound()
         return true
     }
 
     func writeClose(_ code: UInt16?, _ reason: String) {
-        self.outbound.removeAll(keepingCapacity: true)
+        self.clearOutbound()
         FrameWriter.appendClose(code: code, reason: reason, mask: self.newMask(), to: &self.outbound)
         self.writeOutbound()
     }
 
     /// A client masks each frame with bytes that nobody can foresee (RFC 6455 §10.3), from the loop's pool.
-    private func newMask() -> UInt32 { self.loop.random() }
+    private func newMask() -> UInt32 {
+        var mask: UInt32 = 0
+        // With nothing of the actor in it, or the closure's executor is asked for each time.
+        withUnsafeMutableBytes(of: &mask) { [loop] in loop.fillRandom($0) }
+        return mask
+    }
 
     private func writeOutbound() {
-        guard let channel = self.channel else { return }
+        guard let channel = self.channel, !self.outbound.isEmpty else { return }
         self.metrics.bytesSent &+= UInt64(self.outbound.count)
         self.outbound.withUnsafeBytes { channel.write($0) }
     }

@@ -50,7 +50,12 @@ actor Connection {
     /// At the end of this turn a look at the pongs that wait is queued.
     var looksAfterPongs = false
     /// Frames on their way into the channel; kept for its memory.
-    var outbound: [UInt8] = []
+    @exclusivity(unchecked) var outbound: [UInt8] = []
+    /// The message that becomes a frame; kept for its memory.
+    @exclusivity(unchecked) var scratch: [UInt8] = []
+    /// Calls that the loop has not seen to yet, from any thread; and memory for more of them.
+    nonisolated let pendingCalls = Locked<[PendingCall]>([])
+    var spareCalls: [PendingCall] = []
     /// Where compression was agreed on, what compresses requests, and the last one compressed.
     var deflater: Deflater?
     var compressed: [UInt8] = []

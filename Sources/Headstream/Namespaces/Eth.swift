@@ -80,12 +80,12 @@ public struct Eth: Sendable {
 
     /// `eth_chainId` (EIP-695).
     public func chainID() async throws(Web3Error) -> UInt64 {
-        try await self.web3.call("eth_chainId", [], as: Quantity.self).value
+        try await self.web3.call(.chainID, as: Quantity.self).value
     }
 
     /// `eth_blockNumber`: the number of the newest block.
     public func blockNumber() async throws(Web3Error) -> UInt64 {
-        try await self.web3.call("eth_blockNumber", [], as: Quantity.self).value
+        try await self.web3.call(.blockNumber, as: Quantity.self).value
     }
 
     /// `eth_getBlockByNumber`; nil where there is none.

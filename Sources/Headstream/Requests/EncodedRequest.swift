@@ -4,7 +4,16 @@ import HeadstreamRPC
 struct EncodedRequest: Sendable {
     let method: String
     /// What stands behind the id.
-    private let tail: [UInt8]
+    let tail: [UInt8]
+
+    /// A request without parameters. Those that are made often are made once:
+    static let blockNumber = Self(plain: "eth_blockNumber")
+    static let chainID = Self(plain: "eth_chainId")
+
+    init(plain method: String) {
+        self.method = method
+        self.tail = RequestMessage.tail(method: method) { _ in }
+    }
 
     /// - Throws: `.invalidArgument` for a value that does not encode.
     init(_ method: String, _ parameters: [any Encodable & Sendable] = []) throws(Web3Error) {

@@ -10,10 +10,7 @@ enum Results {
         as type: Value.Type
     ) throws(ValueError) -> Value {
         if let readable = type as? any JSONReadable.Type {
-            var reader = JSONReader(bytes)
-            let value = try readable.init(from: &reader)
-            try reader.finish()
-            if let value = value as? Value { return value }
+            if let value = try Self.read(bytes, as: readable) as? Value { return value }
         }
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
@@ -23,6 +20,17 @@ enum Results {
                 reason: "cannot be decoded as \(type): \(Self.describe(error))"
             )
         }
+    }
+
+    /// The same for a type of this package, without a question to the runtime.
+    static func read<Value: JSONReadable>(
+        _ bytes: UnsafeRawBufferPointer,
+        as type: Value.Type
+    ) throws(ValueError) -> Value {
+        var reader = JSONReader(bytes)
+        let value = try type.init(from: &reader)
+        try reader.finish()
+        return value
     }
 
     private static func excerpt(_ bytes: UnsafeRawBufferPointer) -> String {

@@ -14,6 +14,8 @@ package struct Envelope: Equatable {
     }
 
     package var id = ID.absent
+    /// The text of `id`, without quotes.
+    package var idPlace: Range<Int>?
     /// The text of `method`, without quotes.
     package var method: Range<Int>?
     /// The text of `params.subscription`, without quotes; or of `params.subscription_id`, as Starknet's nodes call it.

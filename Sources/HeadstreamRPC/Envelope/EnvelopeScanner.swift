@@ -147,7 +147,9 @@ struct EnvelopeScanner {
         try self.members { (scanner, key) throws(EnvelopeError) in
             switch key.count {
             case 2 where scanner.text(key, is: "id"):
-                envelope.id = scanner.id(try scanner.value())
+                let place = try scanner.value()
+                envelope.id = scanner.id(place)
+                envelope.idPlace = scanner.unquoted(place)
             case 5 where scanner.text(key, is: "error"):
                 let place = try scanner.value()
                 envelope.error = scanner.text(place, is: "null") ? nil : place
@@ -214,7 +216,8 @@ struct EnvelopeScanner {
         return place.lowerBound + 1..<place.upperBound - 1
     }
 
-    private func id(_ place: Range<Int>) -> Envelope.ID {
+    /// An id's value, with or without its quotes.
+    func id(_ place: Range<Int>) -> Envelope.ID {
         if self.text(place, is: "null") { return .null }
         let digits = self.unquoted(place)
         guard !digits.isEmpty, digits.count <= 40 else { return .other }

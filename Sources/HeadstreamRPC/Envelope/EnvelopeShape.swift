@@ -3,13 +3,13 @@ import CHeadstreamBytes
 /// The bytes that a node writes around what changes, learnt from one message and tried on the next.
 ///
 /// A node writes all its notifications alike: the same bytes up to the subscription id, the same between the id and
-/// the result, the same behind the result. Where those bytes stand, nothing needs to be scanned; where one of them
+/// the result, the same behind the result. So it does with its responses, up to the request's id and so on. Where those bytes stand, nothing needs to be scanned; where one of them
 /// differs, the message is scanned as any other. Nothing here is wired to one node.
 ///
 /// A match is certain: for every frame that ``EnvelopeScanner`` accepts it finds the same one message with the same
 /// places, because the result's end is proven too (see ``match(_:)``). A frame that the scanner would refuse may match
 /// when what is broken is inside the result; whoever decodes that finds it.
-struct NotificationShape {
+struct EnvelopeShape {
     /// Messages of another shape until the shape is learnt anew: a node that writes each message in an order of its
     /// own must not cost a lesson each time.
     private static let patience = 16
@@ -30,14 +30,29 @@ struct NotificationShape {
     /// Whether a shape was learnt.
     private(set) var isUsable = false
 
-    /// Learns from a message that was scanned and did not match.
+    /// Learns from a notification that was scanned and did not match.
     mutating func learn(_ message: UnsafeRawBufferPointer, _ envelope: Envelope) {
+        self.learn(message, envelope, id: envelope.subscription, result: envelope.notification)
+    }
+
+    /// Learns from a response with a result that was scanned and did not match.
+    mutating func learn(response message: UnsafeRawBufferPointer, _ envelope: Envelope) {
+        guard envelope.error == nil else { return }
+        self.learn(message, envelope, id: envelope.idPlace, result: envelope.result)
+    }
+
+    private mutating func learn(
+        _ message: UnsafeRawBufferPointer,
+        _ envelope: Envelope,
+        id: Range<Int>?,
+        result: Range<Int>?
+    ) {
         if self.isUsable {
             self.misses += 1
             guard self.misses >= Self.patience else { return }
         }
-        guard let id = envelope.subscription, let result = envelope.notification, id.upperBound <= result.lowerBound,
-            envelope.bounds.lowerBound == 0, !id.isEmpty, id.count <= 128, id.lowerBound <= 512,
+        guard let id, let result, id.upperBound <= result.lowerBound, envelope.bounds.lowerBound == 0, !id.isEmpty,
+            id.count <= 128, id.lowerBound <= 512,
             result.lowerBound - id.upperBound <= 512, message.count - result.upperBound <= 512,
             // Alone in its frame: a suffix that held another message would swallow that message's equals.
             message[envelope.bounds.upperBound...].allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }),

@@ -16,6 +16,6 @@ extension RequestProcessor {
         self.deadlines.insert(id, at: deadline)
         self.statistics.requests &+= 1
         self.inFlight += 1
-        actions.messages.append(.init(id: id, text: text))
+        actions.messages.append(.init(id: id, request: .whole(text)))
     }
 }

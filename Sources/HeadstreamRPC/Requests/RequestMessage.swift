@@ -17,8 +17,8 @@ package enum RequestMessage {
     ) -> [UInt8] {
         var start: [UInt8] = []
         start.reserveCapacity(method.utf8.count + 64)
+        start.append(UInt8(ascii: ","))
         var writer = JSONWriter(appendingTo: start)
-        writer.beginObject()
         writer.key("method")
         writer.write(method)
         writer.key("params")
@@ -26,20 +26,31 @@ package enum RequestMessage {
         parameters(&writer)
         if isNamed { writer.endObject() } else { writer.endArray() }
         writer.endObject()
-        var tail = writer.bytes
-        tail[0] = UInt8(ascii: ",")
-        return tail
+        return writer.bytes
     }
 
     /// One request.
     package static func encode(id: RequestID, tail: [UInt8]) -> [UInt8] {
-        let digits = Self.digits(of: id)
-        var text = [UInt8](repeating: 0, count: Self.head.utf8CodeUnitCount + digits + tail.count)
-        text.withUnsafeMutableBytes { buffer in
-            var count = 0
-            Self.write(id: id, digits: digits, tail: tail, to: buffer, at: &count)
-        }
+        var text: [UInt8] = []
+        text.reserveCapacity(Self.head.utf8CodeUnitCount + Self.idDigits + tail.count)
+        Self.append(id: id, tail: tail, to: &text)
         return text
+    }
+
+    /// Appends one request.
+    package static func append(id: RequestID, tail: [UInt8], to text: inout [UInt8]) {
+        text.append(contentsOf: UnsafeBufferPointer(start: Self.head.utf8Start, count: Self.head.utf8CodeUnitCount))
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.idDigits) { digits in
+            var first = Self.idDigits
+            var rest = id.rawValue
+            repeat {
+                first -= 1
+                digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            text.append(contentsOf: UnsafeBufferPointer(rebasing: digits[first...]))
+        }
+        text.append(contentsOf: tail)
     }
 
     package static func encode(
@@ -53,53 +64,29 @@ package enum RequestMessage {
 
     /// A batch of requests whose ids are in sequence.
     package static func encodeBatch(firstID: RequestID, tails: [[UInt8]]) -> [UInt8] {
-        let capacity = tails.reduce(2) { $0 + Self.head.utf8CodeUnitCount + Self.idDigits + $1.count + 1 }
-        return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-            let buffer = UnsafeMutableRawBufferPointer(buffer)
-            buffer[0] = UInt8(ascii: "[")
-            count = 1
-            for (index, tail) in tails.enumerated() {
-                if index > 0 {
-                    buffer[count] = UInt8(ascii: ",")
-                    count += 1
-                }
-                let id = firstID.advanced(by: index)
-                Self.write(id: id, digits: Self.digits(of: id), tail: tail, to: buffer, at: &count)
-            }
-            buffer[count] = UInt8(ascii: "]")
-            count += 1
+        var text: [UInt8] = []
+        text.reserveCapacity(tails.reduce(2) { $0 + Self.head.utf8CodeUnitCount + Self.idDigits + $1.count + 1 })
+        text.append(UInt8(ascii: "["))
+        for (index, tail) in tails.enumerated() {
+            if index > 0 { text.append(UInt8(ascii: ",")) }
+            Self.append(id: firstID.advanced(by: index), tail: tail, to: &text)
         }
+        text.append(UInt8(ascii: "]"))
+        return text
     }
+}
 
-    /// How many digits an id has.
-    private static func digits(of id: RequestID) -> Int {
-        var digits = 1
-        var rest = id.rawValue / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
-        }
-        return digits
-    }
+/// What a request's message is: whole, or by what stands behind its id (``RequestMessage/tail(method:isNamed:parameters:)``),
+/// so that the whole need not be put together before it is written.
+package enum RequestText: Sendable {
+    case whole([UInt8])
+    case tail([UInt8])
 
-    /// Writes one request at `count`, and moves that behind it; there is room.
-    private static func write(
-        id: RequestID,
-        digits: Int,
-        tail: [UInt8],
-        to buffer: UnsafeMutableRawBufferPointer,
-        at count: inout Int
-    ) {
-        let head = UnsafeRawBufferPointer(start: Self.head.utf8Start, count: Self.head.utf8CodeUnitCount)
-        UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: head)
-        count += head.count
-        var rest = id.rawValue
-        for place in (count..<count + digits).reversed() {
-            buffer[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
+    /// All of it.
+    package func bytes(for id: RequestID) -> [UInt8] {
+        switch self {
+        case .whole(let bytes): bytes
+        case .tail(let tail): RequestMessage.encode(id: id, tail: tail)
         }
-        count += digits
-        tail.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: $0) }
-        count += tail.count
     }
 }

@@ -22,18 +22,37 @@ extension RequestProcessor {
                 actions: &actions
             )
         } else {
-            self.scan(message, now: now, actions: &actions)
+            self.receivedOther(message, now: now, actions: &actions)
         }
     }
 
-    /// A message of no known shape: finds its parts by scanning it.
+    /// No notification of the known shape.
     @inline(never)
-    private mutating func scan(
+    private mutating func receivedOther(
         _ message: UnsafeRawBufferPointer,
         now: UInt64,
         actions: inout RequestProcessorActions
     ) {
         self.clock = now
+        if let (place, result) = self.responseShape.match(message), case let id = EnvelopeScanner(message).id(place),
+            case .number = id
+        {
+            var envelope = Envelope()
+            envelope.id = id
+            envelope.result = result
+            self.respond(envelope, in: message, isInBatch: false, now: now, actions: &actions)
+        } else {
+            self.scan(message, now: now, actions: &actions)
+        }
+        self.sendQueued(&actions)
+    }
+
+    /// A message of no known shape: finds its parts by scanning it.
+    private mutating func scan(
+        _ message: UnsafeRawBufferPointer,
+        now: UInt64,
+        actions: inout RequestProcessorActions
+    ) {
         var scanner = EnvelopeScanner(message)
         do throws(EnvelopeError) {
             // An empty message, or blanks, is nothing; several messages in one frame are several messages.
@@ -48,7 +67,6 @@ extension RequestProcessor {
             self.statistics.malformed &+= 1
             actions.note(.malformedMessage(error.description))
         }
-        self.sendQueued(&actions)
     }
 
     /// A batch: responses in any order, with notifications among them. What a node leaves out of its answer fails.
@@ -138,6 +156,7 @@ extension RequestProcessor {
             self.statistics.malformed &+= 1
             actions.note(.malformedMessage("a notification without params.subscription"))
         } else {
+            if !isInBatch { self.responseShape.learn(response: message, envelope) }
             self.respond(envelope, in: message, isInBatch: isInBatch, now: now, actions: &actions)
         }
     }

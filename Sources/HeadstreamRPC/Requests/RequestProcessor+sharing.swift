@@ -21,7 +21,7 @@ extension RequestProcessor {
         self.submit(
             request.id,
             [.subscribe(request)],
-            text: request.text,
+            text: .whole(request.text),
             now: now,
             deadline: request.deadline,
             actions: &actions

@@ -117,6 +117,8 @@ extension RequestProcessor {
         while let slot = next {
             next = slot.pointee.sibling
             self.hold(slot, &actions)
+            // As most find their place; the limit is 0 where it is not so simple.
+            if slot.pointee.arena.appendInPlace(result, limit: slot.pointee.resultLimit) { continue }
             let bytes = slot.pointee.keepsMessages ? message : result
             var delivery = slot.pointee.deliver(bytes, mayAskForRoom: true)
             if case .needsRoom = delivery {
@@ -411,7 +413,7 @@ extension RequestProcessor {
         self.submit(
             id,
             [.unsubscribe(waiter, serverID: serverID)],
-            text: text,
+            text: .whole(text),
             now: now,
             deadline: deadline.overflow ? .max : deadline.partialValue,
             isUrgent: true,

@@ -34,7 +34,7 @@ package struct RequestProcessor: ~Copyable {
         /// Waits for the answer to an equal request; see ``join(_:now:actions:)``.
         indirect case join(SubscribeRequest)
         /// With the server's id, whose last notifications are not to be kept as orphans.
-        case unsubscribe(Waiter, serverID: [UInt8])
+        indirect case unsubscribe(Waiter, serverID: [UInt8])
     }
 
     struct Entry {
@@ -52,7 +52,7 @@ package struct RequestProcessor: ~Copyable {
     /// Requests that wait for an answer or for their turn.
     var entries = RequestTable<Entry>()
     /// Texts of the messages that wait for their turn, by their first id.
-    var queuedTexts: [RequestID: [UInt8]] = [:]
+    var queuedTexts: [RequestID: RequestText] = [:]
     var queue = RequestQueue()
     /// Unsubscribe requests that wait: they go first, so that no subscription outlives its consumer behind slow calls.
     var urgentQueue = RequestQueue()
@@ -86,7 +86,8 @@ package struct RequestProcessor: ~Copyable {
     var hasSearchedRoom = false
     /// Subscriptions that made the connection stop reading and may not have been drained since.
     var pausing: Set<LocalSubscriptionID> = []
-    var notificationShape = NotificationShape()
+    var notificationShape = EnvelopeShape()
+    var responseShape = EnvelopeShape()
     /// The last error that belonged to no request: often the reason why the node closes.
     package private(set) var lastUnattributedError: NodeError?
     /// The connection does not stand yet, so that all requests wait for their turn.
@@ -171,6 +172,18 @@ package struct RequestProcessor: ~Copyable {
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
+        self.submit(id, .whole(text), now: now, deadline: deadline, waiter: waiter, actions: &actions)
+    }
+
+    /// The same for a message of either form.
+    package mutating func submit(
+        _ id: RequestID,
+        _ text: RequestText,
+        now: UInt64,
+        deadline: UInt64,
+        waiter: Waiter,
+        actions: inout RequestProcessorActions
+    ) {
         self.submit(id, CollectionOfOne(.call(waiter)), text: text, now: now, deadline: deadline, actions: &actions)
     }
 
@@ -189,7 +202,7 @@ package struct RequestProcessor: ~Copyable {
         self.submit(
             firstID,
             waiters.lazy.map { .call($0) },
-            text: text,
+            text: .whole(text),
             now: now,
             deadline: deadline,
             passesHold: passesHold,
@@ -200,7 +213,7 @@ package struct RequestProcessor: ~Copyable {
     mutating func submit(
         _ first: RequestID,
         _ purposes: some Collection<Purpose>,
-        text: [UInt8],
+        text: RequestText,
         now: UInt64,
         deadline: UInt64,
         isUrgent: Bool = false,
@@ -235,7 +248,7 @@ package struct RequestProcessor: ~Copyable {
         if goesOut {
             self.inFlight += count
             if count > 1 { self.batchItemsInFlight += count }
-            actions.messages.append(.init(id: first, text: text))
+            actions.messages.append(.init(id: first, request: text))
         } else {
             self.queuedCount += count
             self.queuedTexts[first] = text
@@ -273,13 +286,13 @@ package struct RequestProcessor: ~Copyable {
             self.inFlight += count
             self.forEachItem(ofGroup: first) { $0.isOnWire = true }
             if let size = self.groupCount(first), size > 1 { self.batchItemsInFlight += count }
-            actions.messages.append(.init(id: first, text: text))
+            actions.messages.append(.init(id: first, request: text))
         }
         if self.pendingSubscribes == 0, !self.orphans.isEmpty { self.orphans.removeAll() }
     }
 
     /// The message whose turn is next; names of what was given up while it waited are passed over.
-    private mutating func nextQueued() -> (RequestID, [UInt8])? {
+    private mutating func nextQueued() -> (RequestID, RequestText)? {
         while let first = self.urgentQueue.first {
             if let text = self.queuedTexts[first] { return (first, text) }
             self.urgentQueue.removeFirst()

@@ -5,7 +5,22 @@ package struct RequestProcessorActions: ~Copyable {
     /// A message to write, with the first of its ids.
     package struct Message: Sendable {
         package var id: RequestID
-        package var text: [UInt8]
+        package var request: RequestText
+
+        /// All of it.
+        package var text: [UInt8] { self.request.bytes(for: self.id) }
+
+        /// All of it, in `scratch` where it is not in one piece yet.
+        package func withBytes(_ scratch: inout [UInt8], _ body: (UnsafeRawBufferPointer) -> Void) {
+            switch self.request {
+            case .whole(let bytes):
+                bytes.withUnsafeBytes(body)
+            case .tail(let tail):
+                scratch.removeAll(keepingCapacity: scratch.capacity <= 1 << 18)
+                RequestMessage.append(id: self.id, tail: tail, to: &scratch)
+                scratch.withUnsafeBytes(body)
+            }
+        }
     }
 
     /// A waiter to resume, and with what.

@@ -55,6 +55,7 @@ struct RequestTable<Entry>: Sequence {
         return self.entries[place.index]
     }
 
+    @inline(__always)
     subscript(place: Place) -> Entry? { self.entries[place.index] }
 
     /// Each entry once, in no order.

@@ -1,29 +1,39 @@
 /// The bytes of a `result`, with 64 initialised bytes behind them for readers that load wide words.
 package struct ResponseBytes: Hashable, Sendable {
-    @usableFromInline
-    package let storage: [UInt8]
+    /// Count and bytes in one piece of memory. Not an array, which asks the runtime for its type each time.
+    ///
+    /// `nonisolated(unsafe)`: written by the initialiser only.
+    private nonisolated(unsafe) let storage: ManagedBuffer<Int, UInt8>
 
     package init(_ bytes: UnsafeRawBufferPointer) {
-        // Not `unsafeUninitializedCapacity`, which asks the runtime for the array's type each time.
-        var storage = [UInt8](repeating: 0, count: bytes.count + Arena.padding)
-        storage.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
-        self.storage = storage
+        let count = bytes.count
+        self.storage = .create(minimumCapacity: count + Arena.padding) { _ in count }
+        self.storage.withUnsafeMutablePointerToElements { start in
+            let target = UnsafeMutableRawPointer(start)
+            if let source = bytes.baseAddress { target.copyMemory(from: source, byteCount: count) }
+            (target + count).initializeMemory(as: UInt8.self, repeating: 0, count: Arena.padding)
+        }
     }
 
     package init(_ text: String) {
         self = Array(text.utf8).withUnsafeBytes { Self($0) }
     }
 
-    @inlinable
-    package var count: Int { self.storage.count - Arena.padding }
+    package var count: Int { self.storage.header }
 
-    @inlinable
     package func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let count = self.count
-        return try self.storage.withUnsafeBufferPointer { (buffer) throws(Failure) in
-            try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]))
+        try self.storage.withUnsafeMutablePointers { (count, start) throws(Failure) in
+            try body(UnsafeRawBufferPointer(start: start, count: count.pointee))
         }
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.withBytes { left in right.withBytes { right in left.elementsEqual(right) } }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        self.withBytes { hasher.combine(bytes: $0) }
     }
 }

@@ -2,8 +2,8 @@
 package enum Waiter: Sendable {
     package typealias Outcome = Result<ResponseBytes, RPCError>
 
-    /// A task that is suspended; made by ``continuation(_:)``.
-    case task(SuspendedTask)
+    /// A task that is suspended.
+    case task(SuspendedRequest)
     /// A closure on the loop.
     case callback(@Sendable (Outcome) -> Void)
     /// One item of a batch.
@@ -11,28 +11,48 @@ package enum Waiter: Sendable {
     /// Nobody.
     case nobody
 
-    /// A task that is suspended.
-    package static func continuation(_ continuation: CheckedContinuation<Outcome, Never>) -> Waiter {
-        .task(SuspendedTask(continuation))
-    }
-
-    /// Holds a continuation. The standard library does not tell its layout, and enums and dictionaries that hold one
-    /// directly are handled by the runtime's tables, which costs more than a request otherwise does.
-    package final class SuspendedTask: Sendable {
-        fileprivate let continuation: CheckedContinuation<Outcome, Never>
-
-        fileprivate init(_ continuation: CheckedContinuation<Outcome, Never>) {
-            self.continuation = continuation
-        }
-    }
-
     package func resume(with outcome: Outcome) {
         switch self {
-        case .task(let task): task.continuation.resume(returning: outcome)
+        case .task(let task): task.resume(with: outcome)
         case .callback(let body): body(outcome)
         case .item(let collector, let index): collector.received(outcome, at: index)
         case .nobody: break
         }
+    }
+}
+
+/// A task that is suspended until its request has an outcome, which it finds here.
+///
+/// The outcome does not go through the continuation, nor is that one of the checked kind: both are generic code of the
+/// runtime's and cost more than all that a request does on the loop. What the checked kind checks is checked here.
+///
+/// `@unchecked Sendable`: made by the task, which hands it to the loop when it suspends and touches it again when it was
+/// resumed.
+package final class SuspendedRequest: @unchecked Sendable {
+    private var continuation: UnsafeContinuation<Void, Never>?
+    private var outcome: Waiter.Outcome?
+
+    package init() {}
+
+    deinit {
+        assert(self.continuation == nil, "a request was forgotten")
+    }
+
+    /// The task suspends; before anybody else has this.
+    package func suspend(_ continuation: UnsafeContinuation<Void, Never>) {
+        self.continuation = continuation
+    }
+
+    package func resume(with outcome: Waiter.Outcome) {
+        assert(self.continuation != nil, "a request ended twice")
+        guard let continuation = self.continuation.take() else { return }
+        self.outcome = outcome
+        continuation.resume()
+    }
+
+    /// For the task, once it was resumed.
+    package func takeOutcome() -> Waiter.Outcome {
+        self.outcome.take() ?? .failure(RPCError(.cancelled, "cancelled"))
     }
 }
 

@@ -2,10 +2,10 @@ import Testing
 
 @testable import HeadstreamRPC
 
-@Suite("NotificationShape")
-struct NotificationShapeTests {
-    static func learn(_ message: String) throws -> NotificationShape {
-        var shape = NotificationShape()
+@Suite("EnvelopeShape")
+struct EnvelopeShapeTests {
+    static func learn(_ message: String) throws -> EnvelopeShape {
+        var shape = EnvelopeShape()
         try withPadded(message) { bytes in
             var scanner = EnvelopeScanner(bytes)
             shape.learn(bytes, try scanner.envelope())
@@ -13,7 +13,7 @@ struct NotificationShapeTests {
         return shape
     }
 
-    static func match(_ shape: NotificationShape, _ message: [UInt8]) -> [String]? {
+    static func match(_ shape: EnvelopeShape, _ message: [UInt8]) -> [String]? {
         withPadded(message) { bytes in
             shape.match(bytes).map { found in
                 [found.id, found.result].map { text(UnsafeRawBufferPointer(rebasing: bytes[$0])) }
@@ -21,7 +21,7 @@ struct NotificationShapeTests {
         }
     }
 
-    static func match(_ shape: NotificationShape, _ message: String) -> [String]? {
+    static func match(_ shape: EnvelopeShape, _ message: String) -> [String]? {
         self.match(shape, Array(message.utf8))
     }
 
@@ -99,13 +99,79 @@ struct NotificationShapeTests {
         #expect(Self.match(shape, notification("\"0x1\"", #""x","extra":"y""#)) == nil)
         #expect(Self.match(shape, notification("\"0x1\"", #"{"a":1},"extra":2"#)) == nil)
         // Nor does a frame of two teach a suffix that would swallow the second.
-        var taught = NotificationShape()
+        var taught = EnvelopeShape()
         try withPadded(one + one) { bytes in
             var scanner = EnvelopeScanner(bytes)
             taught.learn(bytes, try scanner.envelope())
             taught.learn(bytes, try scanner.envelope())
         }
         #expect(!taught.isUsable)
+    }
+
+    static let responseForms: [Form] = [
+        Form(testDescription: "geth, nethermind, erigon") { #"{"jsonrpc":"2.0","id":\#($0),"result":\#($1)}"# },
+        Form(testDescription: "id as a string") { #"{"jsonrpc":"2.0","id":"\#($0)","result":\#($1)}"# },
+        Form(testDescription: "blanks and a newline") {
+            #"{"jsonrpc": "2.0", "id": \#($0), "result": \#($1)}"# + "\n"
+        },
+        Form(testDescription: "an error that is none") {
+            #"{"id":\#($0),"result":\#($1),"error":null,"jsonrpc":"2.0"}"#
+        },
+    ]
+
+    static func learn(response: String) throws -> EnvelopeShape {
+        var shape = EnvelopeShape()
+        try withPadded(response) { bytes in
+            var scanner = EnvelopeScanner(bytes)
+            shape.learn(response: bytes, try scanner.envelope())
+        }
+        return shape
+    }
+
+    @Test("Responses have their shape too", arguments: responseForms)
+    func learnsResponses(_ form: Form) throws {
+        let shape = try Self.learn(response: form.make("16", #""0x1""#))
+        for id in ["16", "9007199254740991"] {
+            for result in [#""0xdeadbeef""#, #"{"number":"0x2"}"#] {
+                #expect(Self.match(shape, form.make(id, result)) == [id, result])
+            }
+            for result in ["null", "1", "[]", #"{"a":{}}"#, #""a\"b""#, #""x","error":{"code":1,"message":"m"}"#] {
+                #expect(Self.match(shape, form.make(id, result)) == nil)
+            }
+        }
+        #expect(Self.match(shape, form.make("16", #""0x1""#) + form.make("32", #""0x1""#)) == nil)
+        #expect(Self.match(shape, notification("\"0x1\"", "{}")) == nil)
+    }
+
+    @Test("Errors, and results in front of the id, teach nothing")
+    func unlearntResponses() throws {
+        #expect(try !Self.learn(response: #"{"id":16,"result":"0x1","error":{"code":1,"message":"m"}}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"id":16,"error":{"code":1,"message":"m"}}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"result":"0x1","id":16}"#).isUsable)
+        #expect(try !Self.learn(response: #"{"id":null,"result":"0x1"}"#).isUsable)
+    }
+
+    @Test("Responses of the known shape end their request once; late, doubled and invented ones are noted")
+    func responsesOfKnownShape() throws {
+        let harness = ProcessorHarness()
+        let ids = (0..<4).map { harness.call("call \($0)") }
+        for (index, id) in ids.enumerated() { harness.respond(id, "\"0x\(index)\"") }
+        for index in 0..<4 {
+            let outcomes = harness.outcomes["call \(index)"]
+            #expect(outcomes == [.success(ResponseBytes("\"0x\(index)\""))])
+        }
+        #expect(harness.notices.isEmpty)
+        harness.respond(ids[1])
+        harness.receive(#"{"jsonrpc":"2.0","id":18446744073709551615,"result":"0x1"}"#)
+        harness.receive(#"{"jsonrpc":"2.0","id":18446744073709551616,"result":"0x1"}"#)
+        harness.receive(#"{"jsonrpc":"2.0","id":0,"result":"0x1"}"#)
+        #expect(
+            harness.notices == [
+                .unknownResponse(ids[1].rawValue), .unknownResponse(.max), .unknownResponse(nil), .unknownResponse(0),
+            ]
+        )
+        #expect(harness.outcomes["call 1"].count == 1)
+        #expect(harness.isEmpty)
     }
 
     @Test("A node that changes its form is learnt anew after a while, not at each message")
