@@ -194,7 +194,7 @@ extension ContinuityMachine {
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
         if let doubt = entry.doubt, doubt.isEmpty, entry.keys.isEmpty, depth < 2 { return false }
         if !entry.isWhole || book.holds || entry.isDisputed || !book.isCovered(block) { return true }
-        return depth >= 2 && (entry.keys.isEmpty || !book.hasPassed(block, tip: tip))
+        return depth >= 2 && (entry.keys.isEmpty || (book.isApart && !book.hasPassed(block, tip: tip)))
     }
 
     /// Blocks for which an answer is needed, the lowest first: those that were told and are in doubt, then those that a
