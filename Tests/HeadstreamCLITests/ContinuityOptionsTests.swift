@@ -33,6 +33,9 @@ struct ContinuityOptionsTests {
         #expect(try Self.following(["--finality", "finalized"]).gapless?.finality == .finalized)
         #expect(try Self.following(["--from", "0x10"]).gapless?.start == .block(16))
         #expect(try Self.following(["--from", "19000000"]).gapless?.continuity == .gapless())
+        let urls = ["--url", "ws://localhost:1", "--url", "ws://localhost:2"]
+        #expect(try Self.following(["--race"] + urls).gapless?.races == true)
+        #expect(try Self.following(urls).gapless?.races == false)
     }
 
     @Test(
@@ -44,6 +47,9 @@ struct ContinuityOptionsTests {
             (["--confirmations", "2", "--finality", "safe"], "both"), (["--gapless", "0"], "at least 1"),
             (["--resume", "/tmp/none", "--replay", "some.io"], "--resume"),
             (["--from", "5", "--replay", "some.io"], "--from"),
+            (["--race"], "two --url"), (["--race", "--url", "ws://localhost:1"], "two --url"),
+            (["--race", "--url", "ws://localhost:1", "--url", "ws://localhost:1"], "two --url"),
+            (["--race", "--live", "--url", "ws://localhost:1", "--url", "ws://localhost:2"], "--race"),
             (["--verify", "headers", "--live"], "--verify"), (["--verify", "much"], "headers or logs"),
             (["--when-full", "drop-oldest"], "--when-full is for --live"),
             (["--buffer", "1MiB"], "--buffer is for --live"), (["--finality", "latest"], "safe or finalized"),

@@ -90,6 +90,30 @@ struct GaplessRunTests {
         }
     }
 
+    @Test("--race prints what the first of the nodes pushes")
+    func race() async throws {
+        try await Self.withNode { node, url in
+            let other = try await TestNode(sharing: node)
+            // The one with authority pushes nothing; by itself that would be noticed after a minute.
+            await node.use(NodeQuirks(isMute: true))
+            let (outputs, printed) = AsyncStream.makeStream(of: Void.self)
+            let words = ["heads", "--race", "--from", "120", "--count", "4", "--json", "--updates"] + url
+            async let run = BuiltCommand.run(words + ["--url", "\(other.endpoint)"]) { _ in
+                printed.yield()
+                return true
+            }
+            for await _ in outputs { break }
+            await other.asked(for: "eth_subscribe")
+            for _ in 0..<3 { await node.change { $0.mine() } }
+            let told = try await run
+            #expect(told.code == 0, "\(told.errors)")
+            let objects = try told.lines.map { try JSONValue(parsing: $0) }
+            let heads = objects.compactMap { $0["update"] == nil ? $0["hash"]?.stringValue : nil }
+            #expect(heads == node.chain.canonical.suffix(4).map { "\($0.hash)" })
+            await other.close()
+        }
+    }
+
     @Test("More than the limit is a gap: an error with its own code, or with --updates an object, and on it goes")
     func gap() async throws {
         try await Self.withNode { node, url in

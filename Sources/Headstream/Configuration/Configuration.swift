@@ -24,6 +24,12 @@ public struct Configuration: Sendable {
     public var maxConnectionAge: Duration?
     /// What a client of several endpoints makes of them. Default ``EndpointPolicy/ordered``.
     public var endpointPolicy = EndpointPolicy.ordered
+    /// How many connections to an endpoint a client has at most, where that takes only so many subscriptions on each.
+    /// Default 8; 1 for no further ones.
+    ///
+    /// A subscription that is refused because its connection has as many as it may have is made on a further connection.
+    /// When there are so many connections, the node's refusal is told. With ``ReconnectPolicy/never`` there are no further ones.
+    public var maxConnections = 8
     /// The HTTP proxy on the way to a `ws://` or `wss://` endpoint. Default: as the environment says.
     public var proxy = ProxyConfiguration.environment
 

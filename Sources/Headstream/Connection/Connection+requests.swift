@@ -29,27 +29,27 @@ struct PendingCall: Sendable {
 
 // What callers want of the node, and what the processor asks for after each change of its state.
 extension Connection {
-    /// Sends a request and returns its result's bytes.
+    /// Sends a request and returns its result's bytes; suspends the caller until it is answered, refused, timed out or
+    /// cancelled.
+    ///
+    /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
+    /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
     @inline(__always)
     nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: id) { suspended in
-            self.submit(PendingCall(id: id, text: .tail(request.tail), time: time, waiter: suspended))
-        }
-    }
-
-    /// Makes a subscription; returns when the node has acknowledged it. From then on its items are in its buffer, and the
-    /// session keeps it.
-    nonisolated func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime) async -> Waiter.Outcome {
-        await self.outcome(of: id) { suspended in
-            self.onLoop { connection in
-                let keeper = Waiter.callback { outcome in
-                    if case .success = outcome { connection.owner.acknowledged(kept, on: connection) }
-                    suspended.resume(with: outcome)
-                }
-                connection.subscribe(kept, id: id, time: time, waiter: keeper)
-                connection.perform()
+        let suspended = SuspendedRequest()
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                suspended.suspend(continuation)
+                // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
+                if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }
+                self.submit(PendingCall(id: id, text: .tail(request.tail), time: time, waiter: suspended))
+                // The handler may have run meanwhile, and its job have come before the request's.
+                if Task.isCancelled { self.cancel(id, count: 1) }
             }
+        } onCancel: {
+            self.cancel(id, count: 1)
         }
+        return suspended.takeOutcome()
     }
 
     /// Takes a call along to the loop: those of a turn, and those that come from elsewhere before the loop sees to the
@@ -86,21 +86,16 @@ extension Connection {
         self.spareCalls = calls
     }
 
-    /// Makes a subscription anew that had another connection before.
-    func subscribe(_ kept: KeptSubscription, _ body: @escaping @Sendable (Waiter.Outcome) -> Void) {
-        let id = self.inbound.processor.ids.take(kind: self.inbound.processor.ids.kind(of: kept.methods))
-        let time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
-        self.subscribe(kept, id: id, time: time, waiter: .callback(body))
-        self.perform()
-    }
-
-    /// Ends a subscription that is to be made anew.
-    func forget(_ local: LocalSubscriptionID) {
-        self.inbound.processor.forget(local, now: self.loop.now.nanoseconds, actions: &self.actions)
-        self.perform()
-    }
-
-    private func subscribe(_ kept: KeptSubscription, id: RequestID, time: RequestTime, waiter: Waiter) {
+    /// Makes a subscription. From its acknowledgement on its items are in its buffer.
+    ///
+    /// - Parameter time: of a caller who waits; nil for a subscription that is made anew.
+    func subscribe(
+        _ kept: KeptSubscription,
+        time: RequestTime? = nil,
+        _ body: @escaping @Sendable (Waiter.Outcome) -> Void
+    ) {
+        let time = time ?? RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
+        let id = self.ids.take(kind: self.ids.kind(of: kept.methods))
         self.inbound.processor.subscribe(
             kept.local,
             kept.methods,
@@ -110,51 +105,31 @@ extension Connection {
             buffer: kept.buffer,
             now: time.now.nanoseconds,
             deadline: time.deadline.nanoseconds,
-            waiter: waiter,
-            actions: &self.actions
-        )
-    }
-
-    /// Makes requests of the session's own, as one message: one call, or a batch.
-    func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter], passesHold: Bool = false) {
-        let now = self.loop.now
-        self.inbound.processor.submitBatch(
-            first,
-            text: text,
-            now: now.nanoseconds,
-            deadline: now.advanced(by: self.configuration.requestTimeout).nanoseconds,
-            waiters: waiters,
-            passesHold: passesHold,
+            waiter: .callback(body),
             actions: &self.actions
         )
         self.perform()
     }
 
-    /// Suspends the caller until `id` is answered, refused, timed out or cancelled.
-    ///
-    /// The caller stays where it is: only the request goes to the loop, and the answer resumes the caller. As a method
-    /// of the actor the same would take a trip through the loop's queue for each step in and out of it.
-    ///
-    /// - Parameter submit: takes the request to the loop.
-    @inline(__always)
-    private nonisolated func outcome(
-        of id: RequestID,
-        _ submit: (SuspendedRequest) -> Void
-    ) async -> Waiter.Outcome {
-        let suspended = SuspendedRequest()
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                suspended.suspend(continuation)
-                // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
-                if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }
-                submit(suspended)
-                // The handler may have run meanwhile, and its job have come before the request's.
-                if Task.isCancelled { self.cancel(id, count: 1) }
-            }
-        } onCancel: {
-            self.cancel(id, count: 1)
-        }
-        return suspended.takeOutcome()
+    /// Ends a subscription that is to be made anew.
+    func forget(_ local: LocalSubscriptionID) {
+        self.inbound.processor.forget(local, now: self.loop.now.nanoseconds, actions: &self.actions)
+        self.perform()
+    }
+
+    /// Makes requests of the session's own, as one message: one call, or a batch.
+    func submit(_ first: RequestID, text: [UInt8], waiters: [Waiter], passesHold: Bool = false) {
+        let time = RequestTime(from: self.loop.now, for: self.configuration.requestTimeout)
+        self.inbound.processor.submitBatch(
+            first,
+            text: text,
+            now: time.now.nanoseconds,
+            deadline: time.deadline.nanoseconds,
+            waiters: waiters,
+            passesHold: passesHold,
+            actions: &self.actions
+        )
+        self.perform()
     }
 
     private static var cancelledOutcome: Waiter.Outcome { .failure(RPCError(.cancelled, "cancelled")) }
@@ -237,16 +212,22 @@ extension Connection {
 
     /// A consumer is gone; from any thread, without waiting.
     nonisolated func endSubscription(_ local: LocalSubscriptionID) {
-        self.enqueue { connection in
-            connection.inbound.processor.unsubscribe(
-                local,
-                now: connection.loop.now.nanoseconds,
-                waiter: .nobody,
-                actions: &connection.actions
-            )
-            connection.perform()
-        }
+        self.enqueue { $0.end(local) }
     }
+
+    /// A consumer is gone.
+    func end(_ local: LocalSubscriptionID) {
+        self.inbound.processor.unsubscribe(
+            local,
+            now: self.loop.now.nanoseconds,
+            waiter: .nobody,
+            actions: &self.actions
+        )
+        self.perform()
+    }
+
+    /// Whether this subscription is asked for or active here.
+    func carries(_ local: LocalSubscriptionID) -> Bool { self.inbound.processor.knows(local) }
 
     /// A consumer for which reading was suspended has caught up; from any thread.
     nonisolated func consumerDrained() {
@@ -287,6 +268,23 @@ extension Connection {
         }
         self.scheduleRequestDeadline()
         if self.isDraining, self.inbound.processor.waitingCount == 0 { self.drained() }
+        if self.isFurther, self.isEmpty { self.emptied() }
+    }
+
+    /// Whether it carries no subscription, and nothing waits on it.
+    var isEmpty: Bool {
+        self.inbound.processor.serverSubscriptionCount == 0 && self.inbound.processor.waitingCount == 0
+    }
+
+    /// It was made for subscriptions alone, and the last one is gone.
+    private func emptied() {
+        guard !self.isToldEmpty else { return }
+        self.isToldEmpty = true
+        // Not in the middle of a read; and by then somebody may have subscribed.
+        self.enqueue { connection in
+            connection.isToldEmpty = false
+            if connection.isEmpty { connection.owner.emptied(connection) }
+        }
     }
 
     /// Another connection has taken this one's place: the owner is told when all requests are answered, and one that is

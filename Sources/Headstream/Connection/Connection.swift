@@ -64,6 +64,10 @@ actor Connection {
     var isDraining = false
     /// It goes on with that when it reads again.
     var drainsWhenReading = false
+    /// Whether it carries nothing but subscriptions that another connection had no room for.
+    let isFurther: Bool
+    /// The owner is about to be told that it carries none.
+    var isToldEmpty = false
     /// Its streams have another connection, and go on whatever becomes of this one.
     private var isRetired = false
     /// The one callback for all requests' timeouts, and what it is set to.
@@ -95,9 +99,11 @@ actor Connection {
         loop: any Loop,
         ids: RequestIDs,
         bufferBudget: BufferBudget,
-        owner: ConnectionOwner
+        owner: ConnectionOwner,
+        isFurther: Bool = false
     ) {
         self.owner = owner
+        self.isFurther = isFurther
         var limits = configuration.limits
         limits.bufferBudget = bufferBudget
         self.loop = loop

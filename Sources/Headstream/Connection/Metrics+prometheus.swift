@@ -28,6 +28,7 @@ extension Metrics {
         text.counter("reconnects", "Times that the connection was made anew.", self.reconnects)
         text.counter("renewals", "Times that another connection took the place of one that stood.", self.renewals)
         text.counter("divergences", "Times that an endpoint stood on another branch.", self.divergences)
+        text.gauge("connections", "Connections that carry streams.", self.connections)
         text.gauge("requests_waiting", "Requests that wait for an answer or their turn.", self.requestsWaiting)
         text.gauge("subscriptions", "Consumers' subscriptions asked for or active.", self.subscriptions)
         text.gauge("server_subscriptions", "The node's subscriptions for them.", self.serverSubscriptions)

@@ -35,6 +35,9 @@ public struct Metrics: Hashable, Sendable {
 
     // MARK: Gauges
 
+    /// Connections that carry streams, those that are being made included: more than one where the endpoint takes only so
+    /// many subscriptions on each, see ``Configuration/maxConnections``. The gauges below are of all of them.
+    public var connections = 1
     /// Requests that wait for an answer or for their turn.
     public var requestsWaiting = 0
     /// Subscriptions asked for or active, each consumer's counted.
@@ -64,6 +67,17 @@ public struct Metrics: Hashable, Sendable {
         self.notificationsLost += other.notificationsLost
         self.readingPauses += other.readingPauses
         self.malformedMessages += other.malformedMessages
+    }
+
+    /// Adds a connection beside the main one.
+    mutating func add(further other: Metrics) {
+        self.add(countersOf: other)
+        self.requestsWaiting += other.requestsWaiting
+        self.subscriptions += other.subscriptions
+        self.serverSubscriptions += other.serverSubscriptions
+        self.bytesUnsent += other.bytesUnsent
+        self.streams += other.streams
+        self.streams.sort { $0.id < $1.id }
     }
 
     mutating func add(_ statistics: RequestProcessor.Statistics) {

@@ -40,7 +40,35 @@ extension ContinuityMachine {
     mutating func logsLost(_ id: FilterID) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
         self.books[index].doubtPushed()
-        self.acknowledged(heads: false, [id])
+        if self.books[index].isApart {
+            self.acknowledgedApart([id])
+        } else {
+            self.acknowledged(heads: false, [id])
+        }
+    }
+
+    // MARK: - Logs of another connection than heads
+
+    mutating func acknowledgedApart(_ filters: [FilterID]) {
+        self.acknowledged(heads: false, filters)
+        for index in self.books.indices where self.isConnected && filters.contains(self.books[index].id) {
+            self.books[index].coveredApartFrom = .max
+            self.books[index].highestPushed = 0
+        }
+    }
+
+    mutating func newestApart(_ filters: [FilterID], _ number: UInt64) {
+        for index in self.books.indices where self.books[index].isApart && filters.contains(self.books[index].id) {
+            self.books[index].coveredApartFrom = number == .max ? number : number + 1
+        }
+    }
+
+    mutating func unacknowledged(_ filters: [FilterID]) {
+        for index in self.books.indices where filters.contains(self.books[index].id) {
+            self.books[index].unacknowledged()
+        }
+        self.acknowledged.removeAll { filters.contains($0) }
+        self.round?.acknowledged.removeAll { filters.contains($0) }
     }
 
     /// Takes logs of one block.
@@ -166,7 +194,7 @@ extension ContinuityMachine {
         // That there is nothing counts when two blocks stand above: until then nodes may not have it yet.
         if let doubt = entry.doubt, doubt.isEmpty, entry.keys.isEmpty, depth < 2 { return false }
         if !entry.isWhole || book.holds || entry.isDisputed || !book.isCovered(block) { return true }
-        return entry.keys.isEmpty && depth >= 2
+        return depth >= 2 && (entry.keys.isEmpty || !book.hasPassed(block, tip: tip))
     }
 
     /// Blocks for which an answer is needed, the lowest first: those that were told and are in doubt, then those that a

@@ -12,6 +12,12 @@ package struct ContinuityMachine: Sendable {
         /// The node has acknowledged subscriptions on this connection: that for heads, those of filters, or both. A filter
         /// with `.fetched` delivery has none.
         case acknowledged(heads: Bool, filters: [FilterID])
+        /// The node has acknowledged subscriptions of filters on another connection than that of heads, and later: its newest
+        /// block as it was told there, asked for after that. The two connections may have backends that differ.
+        case acknowledgedApart([FilterID])
+        case newestApart([FilterID], UInt64)
+        /// The logs of these filters are pushed no more, until they are acknowledged again.
+        case unacknowledged([FilterID])
         /// The connection is gone. Requests in flight will not be answered, and tokens of before mean nothing.
         case connectionLost
         /// A head was pushed. Boxed, so that a log, which is a third of its size, is not copied as one.
@@ -202,6 +208,9 @@ package struct ContinuityMachine: Sendable {
             self.connectionEnded()
             self.isConnected = true
         case .acknowledged(let heads, let filters): self.acknowledged(heads: heads, filters)
+        case .acknowledgedApart(let filters): self.acknowledgedApart(filters)
+        case .newestApart(let filters, let number): self.newestApart(filters, number)
+        case .unacknowledged(let filters): self.unacknowledged(filters)
         case .connectionLost: self.connectionEnded()
         case .head(let header):
             if self.admits(pushed: header) {
@@ -282,6 +291,7 @@ package struct ContinuityMachine: Sendable {
             guard let index = self.books.firstIndex(where: { $0.id == id }) else { continue }
             self.books[index].acknowledgedAt = self.order
             self.books[index].coveredFrom = .max
+            self.books[index].coveredApartFrom = nil
             self.acknowledged.append(id)
         }
         self.wantsLatest = true

@@ -89,6 +89,9 @@ struct LogBook: Sendable {
     /// Blocks from here on are covered, if their head was pushed after the acknowledgement: the block behind the `latest`
     /// that was asked for after it.
     var coveredFrom = UInt64.max
+    /// Where its logs are pushed on another connection than heads: blocks from here on may be covered, the block behind the
+    /// newest that was told there after the acknowledgement; `.max` until it is. Nil where they come on one connection.
+    var coveredApartFrom: UInt64?
     /// Logs of blocks that are not in the window.
     var waiting = WaitingLogs()
     /// The same, pushed by endpoints beside the authority.
@@ -127,9 +130,14 @@ struct LogBook: Sendable {
 
     func isCovered(_ block: ChainBlock) -> Bool {
         guard let acknowledgedAt, self.options.delivery == .pushed else { return false }
-        guard block.pushOrder > acknowledgedAt, block.number >= self.coveredFrom else { return false }
+        guard block.pushOrder > acknowledgedAt, block.number >= max(self.coveredFrom, self.coveredApartFrom ?? 0) else {
+            return false
+        }
         return self.waiting.droppedTo.map { block.number > $0 } ?? true
     }
+
+    /// Whether its logs come on another connection than heads.
+    var isApart: Bool { self.coveredApartFrom != nil }
 
     func isClosed(_ number: UInt64) -> Bool {
         self.entries[number]?.state != .open
@@ -153,8 +161,13 @@ struct LogBook: Sendable {
         guard !entry.keys.isEmpty else { return false }
         if isPassed { return true }
         guard self.isCovered(block) else { return false }
-        // A block's logs may come after the next head. They come before those of later blocks, on one subscription.
-        return tip >= block.number &+ 2 || self.highestPushed > block.number
+        return self.hasPassed(block, tip: tip)
+    }
+
+    /// Whether what is pushed says that all logs of a covered block have come. They may come after the next head. They come
+    /// before those of later blocks, on one subscription; heads of another connection say nothing.
+    func hasPassed(_ block: ChainBlock, tip: UInt64) -> Bool {
+        self.highestPushed > block.number || (!self.isApart && tip >= block.number &+ 2)
     }
 
     /// Whether a block's logs may be told, also while it is open: as they are pushed.
@@ -231,16 +244,22 @@ struct LogBook: Sendable {
 
     /// The connection is gone: nothing is on its way any more.
     mutating func connectionLost() {
-        self.acknowledgedAt = nil
-        self.coveredFrom = .max
-        self.highestPushed = 0
-        self.doubtPushed()
+        self.unacknowledged()
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
         self.auditNotBefore = 0
         self.auditAt = nil
         self.failures = 0
+    }
+
+    /// Its logs are pushed no more.
+    mutating func unacknowledged() {
+        self.acknowledgedAt = nil
+        self.coveredFrom = .max
+        self.coveredApartFrom = nil
+        self.highestPushed = 0
+        self.doubtPushed()
     }
 
     // MARK: - Logs come

@@ -27,6 +27,10 @@ final class ContinuityEngine: @unchecked Sendable {
     var groups: FilterGroups
     var logs: [FilterGroups.SubscriptionID: PushedStream<Log.Decoder>] = [:]
     var isSettling = false
+    /// Of filters whose logs come on another connection than heads, the question that is to tell how far that one is.
+    var questions: [FilterID: UInt64] = [:]
+    /// Those of them for which it is asked at the end of the turn.
+    var unasked: [(filters: [FilterID], connection: Connection)] = []
     /// The session is over, and why.
     private var ending: Result<Void, Web3Error>?
     private var nextID: UInt64 = 1
@@ -105,6 +109,7 @@ final class ContinuityEngine: @unchecked Sendable {
                 self.filters[id]?.consumers -= 1
             } else {
                 self.filters[id] = nil
+                self.questions[id] = nil
                 self.handle(.filterRemoved(id))
                 self.follow(self.groups.remove(id))
                 for racer in self.racers { racer.unsubscribe(id) }
@@ -133,7 +138,7 @@ final class ContinuityEngine: @unchecked Sendable {
         self.session?.assumeIsolated { $0.dismiss(local) }
     }
 
-    private func takeID() -> UInt64 {
+    func takeID() -> UInt64 {
         defer { self.nextID += 1 }
         return self.nextID
     }
@@ -187,7 +192,9 @@ final class ContinuityEngine: @unchecked Sendable {
             self?.handle(.stalled)
         }
         self.heads = stream
-        self.subscribe(stream.kept) { [weak self] in
+        var kept = stream.kept
+        kept?.staysOnMain = true
+        self.subscribe(kept) { [weak self] in
             self?.handle(.acknowledged(heads: true, filters: []))
             self?.beginWatch()
         } refused: { [weak self] in
@@ -210,14 +217,18 @@ final class ContinuityEngine: @unchecked Sendable {
     }
 
     /// Asks for a subscription, now where there is a connection, and on each later one.
+    ///
+    /// - Parameter cut: called where nothing comes on it any more while the session's connection stands.
     func subscribe(
         _ kept: KeptSubscription?,
         acknowledged: @escaping @Sendable () -> Void,
-        refused: @escaping @Sendable (Web3Error) -> Void
+        refused: @escaping @Sendable (Web3Error) -> Void,
+        cut: (@Sendable () -> Void)? = nil
     ) {
         guard var kept else { return }
         kept.acknowledged = acknowledged
         kept.refusedFirst = refused
+        kept.cut = cut
         let adopted = kept
         self.session?.assumeIsolated { $0.adopt(adopted) }
     }

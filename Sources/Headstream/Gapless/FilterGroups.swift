@@ -64,6 +64,11 @@ struct FilterGroups: Sendable {
         self.groups.first { $0.current?.id == id || $0.next?.id == id }?.members ?? []
     }
 
+    /// The subscription that brings a filter's logs, or is to bring them.
+    func subscription(of filter: FilterID) -> SubscriptionID? {
+        self.groups.first { $0.members.contains { $0.id == filter } }?.current?.id
+    }
+
     // MARK: Facts
 
     /// A filter is wanted. What is to be done for it comes at ``settle()``, so that what is wanted together is asked for
@@ -189,6 +194,16 @@ struct FilterGroups: Sendable {
         self.limit = min(self.limit, (refused?.listLengths.max() ?? 0) / 2)
         for member in waiting { self.add(member.id, member.filter) }
         return actions + self.settle()
+    }
+
+    /// A subscription brings nothing until it is acknowledged anew.
+    mutating func lost(_ id: SubscriptionID) {
+        for index in self.groups.indices {
+            if self.groups[index].next?.id == id { self.groups[index].next?.isAcknowledged = false }
+            guard self.groups[index].current?.id == id else { continue }
+            self.groups[index].current?.isAcknowledged = false
+            for place in self.groups[index].members.indices { self.groups[index].members[place].isPushed = false }
+        }
     }
 
     /// Everything is to be subscribed anew, on another connection or on the same: nothing is acknowledged yet.

@@ -234,8 +234,6 @@ private final class RacerOwner: ConnectionOwner, @unchecked Sendable {
 
     override func drained(_ connection: Connection) {}
 
-    override func acknowledged(_ kept: KeptSubscription, on connection: Connection) {}
-
     override func ended(_ locals: [LocalSubscriptionID], on connection: Connection) {
         self.racer?.ended(on: connection)
     }

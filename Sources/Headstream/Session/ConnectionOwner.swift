@@ -31,8 +31,9 @@ class ConnectionOwner: @unchecked Sendable {
         self.session?.assumeIsolated { $0.drained(connection) }
     }
 
-    func acknowledged(_ kept: KeptSubscription, on connection: Connection) {
-        self.session?.assumeIsolated { $0.acknowledged(kept, on: connection) }
+    /// A further connection carries no subscription any more, and nothing waits on it.
+    func emptied(_ connection: Connection) {
+        self.session?.assumeIsolated { $0.emptied(connection) }
     }
 
     /// Ended by the node, or because its consumer was too slow.

@@ -20,12 +20,15 @@ extension Session {
     func lost(_ connection: Connection, _ error: Web3Error) {
         let (coming, leaving) = self.connections.withLock { ($0.coming, $0.leaving) }
         if connection === coming { return self.renewalFailed(connection, error) }
+        if self.isFurther(connection) { return self.furtherLost(connection, error) }
+        if self.furtherLeavingLost(connection, error) { return }
         if connection === leaving {
             self.losses.withLock { $0.last = error }
             // What is not acknowledged on the newest one yet was delivered by this one alone.
-            let cut = self.outstanding.union(self.due)
+            let cut = self.outstanding.union(self.due).filter { self.subscriptions[$0]?.further == nil }
             self.tellStreams(.disconnected(error), only: cut)
             self.tellStreams(.reconnected, only: cut)
+            for local in cut { self.subscriptions[local]?.cut?() }
             return self.left(connection)
         }
         guard connection === self.connection else { return }
@@ -33,6 +36,7 @@ extension Session {
             return self.goBack(to: leaving, from: connection, error)
         }
         self.endRenewal()
+        self.endFurther()
         var lifetime: UInt64 = 0
         switch self.phase {
         case .idle, .waiting, .ended:
@@ -97,6 +101,7 @@ extension Session {
     /// A connection stands. It counts as the session's own when it is known to be of the same chain.
     func established(_ connection: Connection) {
         if self.connections.withLock({ $0.coming === connection }) { return self.renewalEstablished(connection) }
+        if self.isFurther(connection) { return self.furtherEstablished(connection) }
         guard connection === self.connection else { return }
         switch self.phase {
         case .idle:
@@ -116,6 +121,7 @@ extension Session {
 
     /// Whether requests wait for the answer of ``checkChain(of:_:)``.
     func mustKnowChain(of connection: Connection) -> Bool {
+        if self.isFurther(connection) { return self.chainID != nil }
         guard connection === self.connection, case .connecting = self.phase else { return false }
         return self.chainID != nil
     }
@@ -137,7 +143,7 @@ extension Session {
 
     func subscribeAll(_ locals: [LocalSubscriptionID], on connection: Connection) {
         self.outstanding = []
-        self.due = locals.sorted { $0.rawValue < $1.rawValue }[...]
+        self.due = locals.compactMap { self.subscriptions[$0] }.sorted(by: KeptSubscription.isBefore).map(\.local)[...]
         // A window of them, and the next at each answer: the queue of requests is for those of users too.
         for _ in 0..<max(1, self.configuration.maxInFlight / 2) { self.subscribeNext(on: connection) }
         self.settleRenewal()
@@ -199,11 +205,23 @@ extension Session {
     func subscribeAgain(_ local: LocalSubscriptionID, on connection: Connection) {
         guard connection === self.connection, self.isConnected, let kept = self.subscriptions[local] else { return }
         // Another attempt was made between a refusal and this one.
-        guard connection.assumeIsolated({ !$0.inbound.processor.knows(local) }) else { return }
+        guard self.carrier(of: local) == nil else { return }
         self.outstanding.insert(local)
-        connection.assumeIsolated { connection in
+        self.subscribeAgain(kept, at: self.place(kept) ?? connection, beside: connection)
+    }
+
+    /// - Parameter main: the main connection, which `target` is or stands beside.
+    private func subscribeAgain(_ kept: KeptSubscription, at target: Connection, beside main: Connection) {
+        target.assumeIsolated { connection in
             connection.subscribe(kept) { [weak self] outcome in
-                self?.assumeIsolated { $0.subscribedAgain(local, on: connection, outcome) }
+                self?.assumeIsolated { session in
+                    if case .failure(let error) = outcome, let kept = session.subscriptions[kept.local],
+                        main === session.connection, let next = session.place(kept, refusedBy: target, error)
+                    {
+                        return session.subscribeAgain(kept, at: next, beside: main)
+                    }
+                    session.subscribedAgain(kept.local, at: target, beside: main, outcome)
+                }
             }
         }
     }
@@ -211,12 +229,17 @@ extension Session {
     /// Makes subscriptions of the session's own anew on the same connection.
     func subscribeAnew(_ locals: [LocalSubscriptionID]) {
         for local in locals {
-            self.connection.assumeIsolated { $0.forget(local) }
+            self.carrier(of: local)?.assumeIsolated { $0.forget(local) }
             self.subscribeAgain(local, on: self.connection)
         }
     }
 
-    private func subscribedAgain(_ local: LocalSubscriptionID, on connection: Connection, _ outcome: Waiter.Outcome) {
+    private func subscribedAgain(
+        _ local: LocalSubscriptionID,
+        at target: Connection,
+        beside connection: Connection,
+        _ outcome: Waiter.Outcome
+    ) {
         if connection === self.connection {
             self.outstanding.remove(local)
             // Not from here: a connection that has ended refuses at once, and the next one after it, and so on.
@@ -227,7 +250,7 @@ extension Session {
         }
         guard var kept = self.subscriptions[local] else {
             // Its consumer has left meanwhile.
-            if case .success = outcome { connection.endSubscription(local) }
+            if case .success = outcome { target.endSubscription(local) }
             return
         }
         guard connection === self.connection else { return }
@@ -237,11 +260,23 @@ extension Session {
             kept.isCut = false
             kept.refusals = 0
             kept.refusedFirst = nil
+            kept.further = self.noteAcknowledged(on: target)
             self.subscriptions[local] = kept
             kept.acknowledged?()
+        case .failure(let error) where error.code == .connectionClosed && self.isFurther(target):
+            // Told before the connection's end is: that one's delay is for all that it was to carry.
+            kept.further = target
+            self.subscriptions[local] = kept
         case .failure(let error) where error.code == .connectionClosed || error.code == .cancelled:
             // The next connection does it, or nobody wants it any more.
             break
+        // On the next connection it comes before all others.
+        case .failure(let error)
+        where kept.staysOnMain && kept.refusals < 3 && self.learnCap(of: target, from: error):
+            kept.refusals += 1
+            self.subscriptions[local] = kept
+            self.subscribeLater(kept, on: connection, atLeast: .zero)
+            self.renew(to: connection.endpoint, isStep: true)
         // An answer that did not come is no refusal, unless it goes on so.
         case .failure(let error) where kept.refusedFirst != nil && (error.code != .timedOut || kept.refusals >= 3):
             self.subscriptions[local] = nil
@@ -249,12 +284,9 @@ extension Session {
         case .failure(let error):
             kept.refusals += 1
             let told = self.error(error)
-            // The connection that delivered it is about to be closed.
-            if !kept.isCut, self.connections.withLock({ $0.leaving != nil }) {
-                kept.isCut = true
-                kept.buffer.append(marker: StreamMarker.disconnected(told).bytes)?.resume()
-            }
             self.subscriptions[local] = kept
+            // The connection that delivered it is about to be closed.
+            if self.connections.withLock({ $0.leaving != nil }) { self.cut(local, told) }
             kept.buffer.append(marker: StreamMarker.refused(told).bytes)?.resume()
             self.subscribeLater(kept, on: connection, atLeast: min(error.retryAfter ?? .zero, .seconds(3600)))
         }
@@ -262,15 +294,27 @@ extension Session {
 
     private func subscribeLater(_ kept: KeptSubscription, on connection: Connection, atLeast least: Duration) {
         let delay = max(.seconds(1 << Int64(min(kept.refusals, 6))), least)
+        self.subscribe(kept.local, on: connection, after: delay)
+    }
+
+    func subscribe(_ local: LocalSubscriptionID, on connection: Connection, after delay: Duration) {
         _ = self.loop.schedule(at: self.loop.now.advanced(by: delay)) { [weak self] in
-            self?.assumeIsolated { $0.subscribeAgain(kept.local, on: connection) }
+            self?.assumeIsolated { $0.subscribeAgain(local, on: connection) }
         }
+    }
+
+    /// A stream is told that nothing comes until its subscription is made anew; once.
+    func cut(_ local: LocalSubscriptionID, _ error: Web3Error) {
+        guard let kept = self.subscriptions[local], !kept.isCut else { return }
+        self.subscriptions[local]?.isCut = true
+        kept.buffer.append(marker: StreamMarker.disconnected(error).bytes)?.resume()
+        kept.cut?()
     }
 
     /// Subscriptions that the node has ended, or whose consumer was too slow. One of the session's own is made anew.
     func subscriptionsEnded(_ locals: [LocalSubscriptionID], on connection: Connection) {
         for local in locals {
-            guard connection === self.connection else {
+            guard self.isCurrent(connection) else {
                 // The newest one has it too; the session's own goes on there.
                 if self.subscriptions[local]?.isOwn == false { self.endSubscription(local) }
                 continue
@@ -281,7 +325,9 @@ extension Session {
                 continue
             }
             kept.refusals += 1
+            kept.further = nil
             self.subscriptions[local] = kept
+            kept.cut?()
             self.subscribeLater(kept, on: self.connection, atLeast: .zero)
         }
     }

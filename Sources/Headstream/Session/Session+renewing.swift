@@ -13,13 +13,24 @@ extension Session {
         var coming: Connection?
         /// The last one, until nothing waits on it any more.
         var leaving: Connection?
+        /// To the same endpoint as the newest, for subscriptions that it has no room for, the oldest first; and those beside
+        /// the last one, while everything is made anew.
+        var further: [FurtherConnection] = []
+        var furtherLeaving: [FurtherConnection] = []
         /// Other endpoints, on which nothing but one question is asked.
         var asking: [Connection] = []
         /// Other endpoints that push for gapless streams too.
         var racing: [Connection] = []
 
         /// All but the newest.
-        var others: [Connection] { [self.coming, self.leaving].compactMap { $0 } + self.asking + self.racing }
+        var others: [Connection] { Array(self.subscribable.dropFirst()) + self.asking + self.racing }
+
+        /// Those that subscriptions of the session's may be on, the newest first; on the one that is coming too, which may
+        /// take over before something is done.
+        var subscribable: [Connection] {
+            [self.newest] + [self.leaving, self.coming].compactMap { $0 }
+                + (self.further + self.furtherLeaving).map(\.connection)
+        }
     }
 
     // MARK: When
@@ -121,6 +132,7 @@ extension Session {
             connections.newest = connection
             connections.coming = nil
         }
+        self.leaveFurther()
         self.failover.move(to: connection.endpoint)
         if self.pendingRenewal == connection.endpoint { self.pendingRenewal = nil }
         self.phase = .connected(since: self.loop.now)
@@ -136,10 +148,12 @@ extension Session {
     func settleRenewal() {
         guard self.due.isEmpty, self.outstanding.isEmpty else { return }
         self.connections.withLock { $0.leaving }?.assumeIsolated { $0.drain() }
+        self.drainFurther()
     }
 
     /// Nothing waits on this connection any more, and all that the node had sent on it before is delivered.
     func drained(_ connection: Connection) {
+        if self.furtherDrained(connection) { return }
         guard self.connections.withLock({ $0.leaving === connection }) else { return }
         // What was subscribed on it last has to be made on the next one first; `settleRenewal` comes back here.
         guard self.due.isEmpty, self.outstanding.isEmpty else { return }
@@ -164,13 +178,14 @@ extension Session {
             connections.leaving = nil
         }
         leaving.assumeIsolated { $0.stay() }
+        self.goBackToFurther()
         self.failover.move(to: leaving.endpoint)
         self.failover.failed(lost.endpoint, error, now: self.loop.now)
         if !error.isTemporary, lost.endpoint != leaving.endpoint { self.tellLeftOut(lost.endpoint, error) }
         self.phase = .connected(since: self.loop.now)
         self.cancelRenewal()
         let all = Set(self.subscriptions.keys)
-        let known = leaving.assumeIsolated { leaving in all.filter { leaving.inbound.processor.knows($0) } }
+        let known = all.filter { self.carrier(of: $0) != nil }
         let cut = all.subtracting(known)
         self.tellStreams(.disconnected(error), only: cut)
         self.tellStreams(.reconnected, only: cut)

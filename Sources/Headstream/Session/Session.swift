@@ -58,6 +58,9 @@ actor Session {
     var backoff: Backoff
     /// Which endpoint is next.
     var failover: Failover
+    /// How many subscriptions each of them takes on a connection, and how long to wait after the loss of a further one.
+    var caps = SubscriptionCaps()
+    var furtherBackoff: Backoff
     /// Those who wait for the next connection.
     var waiters: [UInt64: ReconnectWaiter] = [:]
     var nextWaiter: UInt64 = 0
@@ -94,6 +97,7 @@ actor Session {
         self.bufferBudget = budget
         self.owner = owner
         self.backoff = configuration.reconnect.backoff
+        self.furtherBackoff = configuration.reconnect.backoff
         let first = Connection(
             to: failover.endpoint,
             configuration: configuration,
@@ -188,6 +192,7 @@ actor Session {
         if case .waiting(let deadline) = self.phase { self.loop.cancel(deadline) }
         self.phase = .ended
         self.endRenewal()
+        self.endFurther()
         if let error { self.losses.withLock { $0.final = error } }
         let end = error.map { SubscriptionBuffer.End.failed(RPCError(.connectionClosed, $0.message)) } ?? .finished
         for kept in self.subscriptions.values { kept.buffer.finish(end)?.resume() }
@@ -207,8 +212,10 @@ actor Session {
         return next
     }
 
-    /// - Parameter owner: another one than the session's for a connection that carries nothing of the session.
-    func newConnection(to endpoint: Endpoint, owner: ConnectionOwner) -> Connection {
+    /// - Parameters:
+    ///   - owner: another one than the session's for a connection that carries nothing of the session.
+    ///   - isFurther: whether it carries nothing but subscriptions that the main one has no room for.
+    func newConnection(to endpoint: Endpoint, owner: ConnectionOwner, isFurther: Bool = false) -> Connection {
         Connection(
             to: endpoint,
             configuration: self.configuration,
@@ -216,15 +223,22 @@ actor Session {
             loop: self.loop,
             ids: self.ids,
             bufferBudget: self.bufferBudget,
-            owner: owner
+            owner: owner,
+            isFurther: isFurther
         )
     }
 
-    /// The counters of all connections, and the gauges of the newest.
+    /// The counters of all connections, and the gauges of the newest and of those beside it.
     func currentMetrics() -> Metrics {
         var metrics = self.connection.assumeIsolated { $0.currentMetrics() }
         metrics.add(countersOf: self.pastMetrics)
-        for other in self.connections.withLock({ [$0.leaving].compactMap { $0 } + $0.racing }) {
+        let connections = self.connections.withLock { $0 }
+        for further in connections.further {
+            metrics.add(further: further.connection.assumeIsolated { $0.currentMetrics() })
+        }
+        metrics.connections = 1 + connections.further.count
+        let leaving = [connections.leaving].compactMap { $0 } + connections.furtherLeaving.map(\.connection)
+        for other in leaving + connections.racing {
             metrics.add(countersOf: other.assumeIsolated { $0.currentMetrics() })
         }
         metrics.reconnects = self.pastMetrics.reconnects
@@ -266,34 +280,33 @@ actor Session {
 
     /// Ends a subscription wherever it is made; from any thread.
     nonisolated func endOnConnections(_ local: LocalSubscriptionID) {
-        // On the one that is coming too: it may take over before this is done.
-        for connection in self.connections.withLock({ [$0.newest, $0.leaving, $0.coming] }) {
-            connection?.endSubscription(local)
-        }
+        for connection in self.connections.withLock({ $0.subscribable }) { connection.endSubscription(local) }
     }
 
     /// A consumer for which reading was suspended has caught up; from any thread.
     nonisolated func consumerDrained() {
-        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
-        newest.consumerDrained()
-        leaving?.consumerDrained()
+        for connection in self.connections.withLock({ $0.subscribable }) { connection.consumerDrained() }
     }
 
     /// Ends a subscription and returns when the node has answered, or will not.
     func unsubscribe(_ local: LocalSubscriptionID) async {
         // Its connection may not know it at the moment; the first end counts, and what is buffered comes before it.
         self.subscriptions.removeValue(forKey: local)?.buffer.finish(.finished)?.resume()
-        let (newest, leaving) = self.connections.withLock { ($0.newest, $0.leaving) }
-        leaving?.endSubscription(local)
-        await newest.unsubscribe(local)
+        let carrier = self.carrier(of: local) ?? self.connection
+        for connection in self.connections.withLock({ $0.subscribable }) where connection !== carrier {
+            connection.endSubscription(local)
+        }
+        await carrier.unsubscribe(local)
     }
 
     /// A subscription was acknowledged: it is kept from now on.
     func acknowledged(_ kept: KeptSubscription, on connection: Connection) {
         guard self.keepsSubscriptions else { return }
+        var kept = kept
+        kept.further = self.noteAcknowledged(on: connection)
         self.subscriptions[kept.local] = kept
         // Asked for on a connection whose place another one has taken meanwhile.
-        if connection !== self.connection { self.subscribeAgain(kept.local, on: self.connection) }
+        if !self.isCurrent(connection) { self.subscribeAgain(kept.local, on: self.connection) }
         if kept.methods == .ethereum { self.learnChain() }
     }
 
@@ -314,10 +327,15 @@ struct KeptSubscription: Sendable {
     var refusals: UInt64 = 0
     /// Its stream was told that nothing comes, because it was refused when its connection was replaced.
     var isCut = false
-    /// For subscriptions of the session's own: called on the loop for each acknowledgement, and where the first one does
-    /// not come.
+    /// The connection that carries it where that is not the main one, from its acknowledgement on.
+    var further: Connection?
+    /// Whether it is made on the main connection or not at all, and before all others.
+    var staysOnMain = false
+    /// For subscriptions of the session's own: called on the loop for each acknowledgement, where the first one does not
+    /// come, and where a further connection that carried it is lost.
     var acknowledged: (@Sendable () -> Void)?
     var refusedFirst: (@Sendable (Web3Error) -> Void)?
+    var cut: (@Sendable () -> Void)?
 
     init(
         local: LocalSubscriptionID,
@@ -335,4 +353,10 @@ struct KeptSubscription: Sendable {
 
     /// Whether it is the session's own, which no user asked for.
     var isOwn: Bool { self.acknowledged != nil }
+
+    /// The order in which subscriptions are made anew: what gapless streams stand on goes to the main connection.
+    static func isBefore(_ one: Self, _ other: Self) -> Bool {
+        if one.staysOnMain != other.staysOnMain { return one.staysOnMain }
+        return one.isOwn == other.isOwn ? one.local.rawValue < other.local.rawValue : one.isOwn
+    }
 }

@@ -51,10 +51,7 @@ final class SubscriptionLease: Sendable {
             request: encoded,
             isShared: isShared
         )
-        let outcome = await session.call(isRepeatable: true) { connection, time in
-            let id = session.ids.take(kind: session.ids.kind(of: methods))
-            return await connection.subscribe(kept, id: id, time: time)
-        }
+        let outcome = await session.subscribe(kept)
         if case .failure(let error) = outcome { throw session.error(error) }
         return lease
     }

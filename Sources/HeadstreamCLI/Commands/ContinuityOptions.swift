@@ -47,6 +47,13 @@ enum ContinuityOptions {
             make up its bloom (logs).
             """
     )
+    static let race = Flag(
+        "race",
+        help: """
+            Subscribe at every --url at once, and print what the first of them tells. The one that is connected to has \
+            authority; where another stands on another branch, --updates tell it as diverged.
+            """
+    )
     static let updates = Flag(
         "updates",
         help: """
@@ -56,7 +63,7 @@ enum ContinuityOptions {
     )
 
     static let all: [any OptionDeclaration] = [
-        gapless, live, confirmations, finality, resume, from, verify, updates,
+        gapless, live, confirmations, finality, resume, from, verify, race, updates,
     ]
 
     static let discussion = """
@@ -74,6 +81,8 @@ struct Following: Sendable {
         var start = StreamStart.latest
         var finality = Finality.latest
         var verify = Verification.off
+        /// Whether all endpoints push.
+        var races = false
         /// Where the cursor is kept.
         var file: CursorFile?
     }
@@ -101,13 +110,16 @@ struct Following: Sendable {
             guard
                 let option = given([
                     Options.gapless, Options.confirmations, Options.finality, Options.resume, Options.from,
-                    Options.verify,
+                    Options.verify, Options.race,
                 ])
             else { return }
             throw misuse("--live prints what the node pushes, and \(option) asks for more: give one of them")
         }
         if arguments.has("--" + SharedOptions.replay.name), let option = given([Options.resume, Options.from]) {
             throw misuse("--replay plays what was recorded, and \(option) asks for what was before: leave it off")
+        }
+        if arguments[Options.race], Set(arguments.all(SharedOptions.urls)).count < 2 {
+            throw misuse("--race is between nodes of one chain: give at least two --url")
         }
         if let option = given([SharedOptions.whenFull, SharedOptions.buffer]) {
             throw misuse("\(option) is for --live: without it nothing is dropped, and blocks wait")
@@ -117,6 +129,7 @@ struct Following: Sendable {
             gapless.continuity = .gapless(limit: Continuity.Limit(blocks: UInt64(clamping: limit)))
         }
         gapless.verify = arguments[Options.verify] ?? .off
+        gapless.races = arguments[Options.race]
         if let number = arguments[Options.from] { gapless.start = .block(number) }
         switch (arguments[Options.confirmations], arguments[Options.finality]) {
         case (nil, nil): break

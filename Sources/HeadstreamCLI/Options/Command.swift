@@ -36,7 +36,7 @@ struct Arguments: Sendable {
     private var flags: Set<String> = []
 
     /// Whether the flag was given.
-    subscript(flag: Flag) -> Bool { self.flags.contains(flag.name) }
+    subscript(flag: Flag) -> Bool { self.flags.contains("--" + flag.name) }
 
     /// The option's value, from the command line, the environment or its default.
     subscript<Value>(option: Option<Value>) -> Value? { self.all(option).last ?? option.defaultValue }
@@ -54,10 +54,11 @@ struct Arguments: Sendable {
         (self.values[argument.name] ?? []).compactMap { $0 as? Value }
     }
 
-    mutating func set(_ flag: String) { self.flags.insert(flag) }
+    mutating func set(_ flag: String) { self.flags.insert("--" + flag) }
 
     mutating func add(_ value: any Sendable, to key: String) { self.values[key, default: []].append(value) }
 
+    /// Whether an option or flag, with its dashes, or an argument has a value.
     func has(_ key: String) -> Bool { self.values[key] != nil || self.flags.contains(key) }
 }
 

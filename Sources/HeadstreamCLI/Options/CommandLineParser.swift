@@ -70,7 +70,7 @@ private struct Parse {
 
     /// A root may be called with options alone, such as `--version`.
     private var hasOptions: Bool {
-        self.command.options.contains { self.arguments.has($0 is Flag ? $0.name : "--" + $0.name) }
+        self.command.options.contains { self.arguments.has("--" + $0.name) }
     }
 
     private mutating func enter(_ word: String) throws(UsageError) {

@@ -37,6 +37,8 @@ final class StatusLine: Sendable {
         var filled: UInt64 = 0
         /// Gaps that stay.
         var gaps: UInt64 = 0
+        /// How often an endpoint was found on another branch.
+        var divergences: UInt64 = 0
         /// Requests made, subscribing counted.
         var requests: UInt64 = 0
         /// How old the newest head is, in seconds.
@@ -124,8 +126,9 @@ final class StatusLine: Sendable {
         let parts = [
             counts.state.rawValue, "\(TableText.grouped(counts.taken)) \(unit)", rate,
             "\(TableText.grouped(counts.buffered)) buffered", "\(TableText.grouped(counts.dropped)) dropped",
-            count(counts.gaps, "gap", "gaps"), count(counts.reconnects, "reconnect", "reconnects"),
-            count(counts.filled, "gap filled", "gaps filled"), counts.lag.map { "lag \($0) s" } ?? "",
+            count(counts.gaps, "gap", "gaps"), count(counts.divergences, "divergence", "divergences"),
+            count(counts.reconnects, "reconnect", "reconnects"), count(counts.filled, "gap filled", "gaps filled"),
+            counts.lag.map { "lag \($0) s" } ?? "",
             count(counts.requests, "request", "requests"), counts.endpoint,
         ]
         let line = parts.filter { !$0.isEmpty }.joined(separator: " · ")

@@ -66,6 +66,7 @@ struct Run: Sendable {
         var configuration = try self.configuration()
         // What is missed while there is no connection is lost: a listing with a hole ends with an error instead.
         if following?.reconnects != true { configuration.reconnect = .never }
+        if following?.gapless?.races == true { configuration.endpointPolicy = .firstArrival }
         if let file = self.arguments[SharedOptions.replay] {
             // Behind its end there is nothing to connect to.
             configuration.reconnect = .never

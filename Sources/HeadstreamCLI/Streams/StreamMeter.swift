@@ -76,7 +76,8 @@ struct StreamMeter {
         case .gap:
             self.hasGap = true
             self.status?.update { $0.gaps += 1 }
-        case .rollback, .isBehind, .finalized, .unverified, .undecodable, .refused, .stalled, .diverged: break
+        case .diverged: self.status?.update { $0.divergences += 1 }
+        case .rollback, .isBehind, .finalized, .unverified, .undecodable, .refused, .stalled: break
         }
     }
 }

@@ -180,6 +180,12 @@ extension RequestProcessor {
 
     /// The server's subscriptions that are asked for or active.
     package var serverSubscriptionCount: Int { self.table.count + self.pendingSubscribes }
+
+    /// Those of them that the server has acknowledged.
+    package var acknowledgedCount: Int { self.table.count }
+
+    /// Whether a subscription of this key would make no request: an equal one is asked for or active.
+    package func shares(_ key: SubscriptionKey) -> Bool { self.sharing[key] != nil }
 }
 
 extension RequestProcessor.Purpose {

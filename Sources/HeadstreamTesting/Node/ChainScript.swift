@@ -198,6 +198,10 @@ struct ChainScript: NodeScript {
         case "logs": filter = params.count > 1 ? try Self.read(params, 1) : LogFilter()
         default: throw Refusal(code: -32601, message: "no \"\(kind)\" subscription on a simulated chain")
         }
+        if let most = quirks.maxSubscriptions, self.subscriptions.count >= most {
+            // jsonrpsee, TOO_MANY_SUBSCRIPTIONS_CODE.
+            throw Refusal(code: -32006, message: "Too many subscriptions on the connection")
+        }
         self.handedOut += 1
         let number =
             quirks.repeatsSubscriptionIDs

@@ -31,6 +31,8 @@ public struct NodeQuirks: Hashable, Sendable {
     public var sendsEmptyFrames: Bool
     /// No ping is answered.
     public var ignoresPings: Bool
+    /// So many subscriptions are taken on a connection; more are refused, as Reth refuses them.
+    public var maxSubscriptions: Int?
 
     /// A node as any other, but for what is named.
     public init(
@@ -41,7 +43,8 @@ public struct NodeQuirks: Hashable, Sendable {
         notifiesEarly: Bool = false,
         repeatsSubscriptionIDs: Bool = false,
         sendsEmptyFrames: Bool = false,
-        ignoresPings: Bool = false
+        ignoresPings: Bool = false,
+        maxSubscriptions: Int? = nil
     ) {
         self.isMute = isMute
         self.isDeaf = isDeaf
@@ -51,5 +54,6 @@ public struct NodeQuirks: Hashable, Sendable {
         self.repeatsSubscriptionIDs = repeatsSubscriptionIDs
         self.sendsEmptyFrames = sendsEmptyFrames
         self.ignoresPings = ignoresPings
+        self.maxSubscriptions = maxSubscriptions
     }
 }

@@ -16,6 +16,10 @@ struct ContinuityRun {
     var pushed: [[SimulatedChain.Notification]] = [[]]
     var isConnected = false
     var acknowledged: [Bool] = []
+    /// The places of filters whose logs come on connections of their own, and the newest blocks that were asked for there
+    /// behind the acknowledgements, on their way.
+    var apart: Set<Int> = []
+    var newestApart: [(place: Int, number: UInt64)] = []
     /// In percent.
     var lostPushes = 0
     var doubledPushes = 0
@@ -180,7 +184,7 @@ struct ContinuityRun {
     }
 
     mutating func acknowledgeAll() {
-        self.acknowledge(heads: true, Array(self.filters.indices))
+        self.acknowledge(heads: true, self.filters.indices.filter { !self.apart.contains($0) })
     }
 
     mutating func acknowledge(heads: Bool, _ places: [Int]) {
@@ -189,9 +193,39 @@ struct ContinuityRun {
         self.handle(.acknowledged(heads: heads, filters: places.map { self.filters[$0].id }))
     }
 
+    /// The same on a connection of the filter's own; a node may have pushed some of the logs that it is about to push.
+    mutating func acknowledgeApart(_ place: Int) {
+        guard self.isConnected, !self.acknowledged[place] else { return }
+        let told = self.chain.takeNotifications()
+        let passed = told.isEmpty ? 0 : self.random.below(told.count + 1)
+        self.collect(Array(told[..<passed]))
+        self.acknowledged[place] = true
+        self.handle(.acknowledgedApart([self.filters[place].id]))
+        self.collect(Array(told[passed...]))
+        self.newestApart.append((place, self.chain.head.number))
+    }
+
+    /// The further connection of a filter is lost.
+    mutating func cutApart(_ place: Int) {
+        guard self.acknowledged[place] else { return }
+        self.acknowledged[place] = false
+        self.pushed[place + 1] = []
+        self.newestApart.removeAll { $0.place == place }
+        self.handle(.unacknowledged([self.filters[place].id]))
+    }
+
+    /// Delivers an answer of a further connection. - Returns: false where there is none.
+    mutating func answerApart() -> Bool {
+        guard !self.newestApart.isEmpty else { return false }
+        let (place, number) = self.newestApart.remove(at: self.random.below(self.newestApart.count))
+        self.handle(.newestApart([self.filters[place].id], number))
+        return true
+    }
+
     mutating func disconnect() {
         guard self.isConnected else { return }
         self.isConnected = false
+        self.newestApart = []
         self.requests = []
         for index in self.pushed.indices { self.pushed[index] = [] }
         for index in self.acknowledged.indices { self.acknowledged[index] = false }
@@ -200,7 +234,11 @@ struct ContinuityRun {
 
     /// What the chain has notified goes to the queues of the subscriptions.
     mutating func collect() {
-        for notification in self.chain.takeNotifications() {
+        self.collect(self.chain.takeNotifications())
+    }
+
+    private mutating func collect(_ notifications: [SimulatedChain.Notification]) {
+        for notification in notifications {
             for peer in self.peers.indices where self.lostByPeers == 0 || self.random.below(100) >= self.lostByPeers {
                 self.peers[peer].append(notification)
             }
@@ -329,7 +367,7 @@ struct ContinuityRun {
         var left = deadlines
         for _ in 0..<20_000 {
             if self.deliverOne() { continue }
-            if self.answerOne() { continue }
+            if self.answerOne() || self.answerApart() { continue }
             guard left > 0, let deadline = self.machine.nextDeadline else { return true }
             left -= 1
             self.now = max(self.now, deadline)

@@ -74,6 +74,14 @@ enum SeededContinuity {
         if chance(30) {
             filters.append(run.addFilter(LogFilter(), delivery: chance(40) ? .fetched : .pushed))
         }
+        // Some filters' logs come on connections of their own; drawn apart too.
+        var further = SeededGenerator(seed: seed ^ 0xfa57)
+        if further.below(3) == 0 {
+            for place in run.filters.indices
+            where run.filters[place].options.delivery == .pushed && further.below(3) > 0 {
+                run.apart.insert(place)
+            }
+        }
         run.race(peers)
         run.lostByPeers = lostByPeers
         run.join()
@@ -85,6 +93,16 @@ enum SeededContinuity {
         let steps = 60 + random.below(120)
         for _ in 0..<steps {
             run.now += UInt64(random.below(600)) * 1_000_000
+            if let place = run.apart.sorted().randomElement(using: &further) {
+                switch further.below(20) {
+                case 0: run.cutApart(place)
+                case 1...4:
+                    if further.below(2) == 0 { run.chain.mine(run.chain.randomEvents(5)) }
+                    run.acknowledgeApart(place)
+                case 5...12: _ = run.answerApart()
+                default: break
+                }
+            }
             if liars, others.below(10) == 0 { run.lie(ofPeer: 0) }
             if peers > 0, others.below(30) == 0 { run.handle(.peerLost(PeerID(rawValue: others.below(peers)))) }
             var event = random.below(100)
@@ -216,6 +234,7 @@ enum SeededContinuity {
         run.chain.quirks.finalityMovesBack = 0
         for fold in run.folds { run.resume(fold.id) }
         if !run.isConnected { reconnect(&run) }
+        for place in run.apart.sorted() { run.acknowledgeApart(place) }
         if !run.settle() { return }
         for _ in 0..<44 {
             run.now += 1_000_000_000
