@@ -6,10 +6,11 @@ struct EncodedRequest: Sendable {
     /// What stands behind the id.
     let tail: [UInt8]
 
-    /// A request without parameters. Those that are made often are made once:
+    // Made often, and so encoded once.
     static let blockNumber = Self(plain: "eth_blockNumber")
     static let chainID = Self(plain: "eth_chainId")
 
+    /// A request without parameters.
     init(plain method: String) {
         self.method = method
         self.tail = RequestMessage.tail(method: method) { _ in }
