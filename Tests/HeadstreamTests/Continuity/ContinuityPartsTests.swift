@@ -114,4 +114,23 @@ struct ContinuityPartsTests {
         #expect(run.logs(id).count == 8)
         #expect(run.check(upTo: 2).isEmpty)
     }
+
+    @Test("Logs that are fetched again stand in the order in which they stood, also where two have one place")
+    func restored() throws {
+        var logs: [Log] = []
+        for place in UInt64(0)..<3 {
+            var log = try Log(address: SimulatedChain.address(Int(place)), topics: [])
+            log.transactionIndex = 0
+            log.logIndex = place / 2
+            logs.append(log)
+        }
+        var entry = LogBook.Entry()
+        entry.insert(logs[...], seed: 1)
+        entry.forget(isTold: true)
+        #expect(!entry.isWhole && entry.keys.count == 3)
+        var answer = LogBook.Entry()
+        answer.insert([logs[1], logs[0], logs[2]], seed: 1)
+        entry.restore(from: answer)
+        #expect(entry.isWhole && entry.logs.joined == logs)
+    }
 }

@@ -8,9 +8,11 @@ import Testing
 @Suite("Continuity: blocks of which some logs are pushed")
 struct CoverageTests {
     private static let event = SimulatedEvent(address: SimulatedChain.address(1))
+    private static let other = SimulatedEvent(address: SimulatedChain.address(2))
 
-    private static func start() -> (ContinuityRun, ConsumerID) {
+    private static func start(bufferLimit: Int = 1 << 24) -> (ContinuityRun, ConsumerID) {
         var run = ContinuityRun(seed: 1)
+        run.bufferLimit = bufferLimit
         let id = run.join(run.addFilter(LogFilter(address: SimulatedChain.address(1))))
         run.start()
         run.mine(2)
@@ -78,6 +80,81 @@ struct CoverageTests {
         run.settle()
         run.mine(2)
         #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Logs that were let go while they waited for their block are asked for, though the last of them comes later")
+    func letGoWhileWaiting() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event, Self.event]) }
+        Self.push(&run, block, 0..<3)
+        #expect(run.machine.books[0].waiting.bytes < 500)
+        run.handle(.head(block.header))
+        Self.push(&run, block, 3..<4)
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 4)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Where it was forgotten that logs of a block waited, its own and those of all blocks below are asked for")
+    func dropped() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        run.inSilence { $0.mine(blocks: Array(repeating: [Self.event, Self.event], count: 6)) }
+        let blocks = run.chain.canonical.suffix(6)
+        for block in blocks { Self.push(&run, block, 0..<1) }
+        #expect(run.machine.books[0].waiting.droppedTo != nil)
+        for block in blocks {
+            run.handle(.head(block.header))
+            Self.push(&run, block, 1..<2)
+        }
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 12)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Pushed logs that were lost on their way are asked for, also those of a block that is being told")
+    func lostOnTheirWay() {
+        var (run, id) = Self.start()
+        // Blocks that their blooms exclude: nothing is in front of the next.
+        for _ in 0..<3 {
+            run.chain.mine([Self.other])
+            run.settle()
+        }
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        Self.push(&run, block, 0..<1)
+        #expect(run.logs(id).count == 1)
+        run.handle(.logsLost(run.filters[0].id))
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 2)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A block that comes back is whole, though its logs had been let go and only one has been pushed again")
+    func comesBackWithoutLogs() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        let first = run.chain.mine([Self.event, Self.event, Self.event])
+        run.settle()
+        run.mine(2)
+        let last = run.chain.head
+        let branch = run.chain.canonical.suffix(3)
+        #expect(run.machine.books[0].entries.bytes(of: first.number) == 0)
+        run.chain.reorganise(depth: 3, events: [[], [], []])
+        run.settle()
+        run.inSilence { $0.return(to: last.hash) }
+        for block in branch { run.handle(.head(block.header)) }
+        Self.push(&run, first, 0..<1)
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 3)
+        #expect(run.fold(id).rollbacks == 2)
         #expect(run.check(upTo: 2).isEmpty)
     }
 }

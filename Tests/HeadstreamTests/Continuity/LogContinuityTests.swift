@@ -72,6 +72,24 @@ struct LogContinuityTests {
         #expect(run.fold(id).rollbacks == 0)
     }
 
+    @Test("Audits that wait are made at once when no block will come any more")
+    func burstAtTheEnd() {
+        var limits = ContinuityMachine.Limits()
+        limits.auditedPerSecond = 10_000
+        var (run, id) = Self.start(limits: limits)
+        for _ in 0..<160 {
+            run.chain.mine([Self.event, Self.event])
+            run.settle(deadlines: 0)
+        }
+        #expect(run.requestCount == 2)
+        run.handle(.over)
+        run.settle(deadlines: 0)
+        // `latest`, and the other four.
+        #expect(run.requestCount >= 6)
+        #expect(run.logs(id).count == 320)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
     @Test("A sparse filter costs 0.3 requests a block at most, its audits included")
     func cost() {
         var (run, id) = Self.start()
@@ -386,6 +404,27 @@ struct LogContinuityTests {
         run.mine(32)
         #expect(run.logs(id).count == 20)
         #expect(run.fold(id).rollbacks == 1)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Ranges are witnessed by a block above: what a node that was set back has not indexed yet is not taken back")
+    func witness() {
+        var quirks = SimulatedQuirks()
+        quirks.unindexedBlocks = 1
+        var (run, id) = Self.start(quirks, audit: 8)
+        for _ in 0..<10 {
+            run.chain.mine([Self.event])
+            run.collect()
+            while run.deliverOne() {}
+        }
+        // The audit of the first eight is under way.
+        #expect(run.requests.count == 1)
+        run.inSilence { $0.rewind(depth: 2) }
+        run.settle(deadlines: 0)
+        #expect(run.logs(id).compactMap(\.blockNumber).prefix(8) == Array(101...108)[...])
+        run.mine(3)
+        #expect(run.fold(id).rollbacks == 1)
+        #expect(run.logs(id).compactMap(\.blockNumber) == Array(101...108))
         #expect(run.check(upTo: 2).isEmpty)
     }
 

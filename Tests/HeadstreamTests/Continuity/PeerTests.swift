@@ -174,4 +174,50 @@ struct PeerTests {
         run.handle(.head(run.chain.head.header))
         #expect(run.numbers(consumer) == Array(101...104))
     }
+
+    @Test("Of what a peer alone has shown nothing is asked, not even where a bloom says that logs are missing")
+    func nothingAsked() {
+        var run = ContinuityRun(seed: 7)
+        let filter = run.addFilter(Self.filter)
+        let consumer = run.join(filter)
+        run.start()
+        Self.mineOthers(&run, 3)
+        let requests = run.requestCount
+        Self.mineForPeer(&run, [[Self.event], [Self.other], [Self.other], [Self.other]])
+        #expect(run.requestCount == requests)
+        #expect(run.numbers(consumer) == Array(101...103))
+        run.handle(.head(run.chain.head.header))
+        run.settle()
+        #expect(run.logs(consumer).count == 1)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("That a peer has passed a block says nothing where its logs may have come before the acknowledgement")
+    func passedBeforeAcknowledgement() {
+        for isLost in [false, true] {
+            var run = ContinuityRun(seed: 8)
+            let filter = run.addFilter(Self.filter)
+            let consumer = run.join(filter)
+            run.start()
+            Self.mineOthers(&run, 3)
+            run.handle(.peerAcknowledged(Self.peer, filter))
+            if isLost {
+                Self.mineForPeer(&run, [[Self.other]])
+                run.handle(.head(run.chain.head.header))
+                run.handle(.peerLost(Self.peer))
+                Self.mineForPeer(&run, [[Self.other], [Self.other]])
+                for block in run.chain.canonical.suffix(2) { run.handle(.head(block.header)) }
+            }
+            Self.mineForPeer(&run, [[Self.event, Self.event]])
+            let block = run.chain.head
+            run.handle(.peerLog(Self.peer, filter, block.logs[1]))
+            Self.mineForPeer(&run, [[Self.other], [Self.other], [Self.other]])
+            #expect(run.numbers(consumer).last == block.number - 1, "\(isLost)")
+            // Nor what the authority shows of a descendant alone.
+            run.handle(.head(run.chain.head.header))
+            run.settle()
+            #expect(run.logs(consumer) == block.logs, "\(isLost)")
+            #expect(run.check(upTo: 2).isEmpty, "\(isLost)")
+        }
+    }
 }
