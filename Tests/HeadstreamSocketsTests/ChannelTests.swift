@@ -172,6 +172,7 @@ struct ChannelTests {
                 }
             }
             await loop.on {
+                busySide.keepsBytes = false
                 busySide.onReceive = { _, bytes in
                     perTurn.withLock { $0[loop.statistics.turns, default: 0] += bytes.count }
                     return bytes.count

@@ -46,6 +46,8 @@ final class Recorder: ChannelDelegate, @unchecked Sendable {
     private(set) var end: ChannelEnd?
     private(set) var endings = 0
     private(set) var endedTurn = 0
+    /// Off where they come without end.
+    var keepsBytes = true
     /// Replaces what is done with bytes: returns how many are consumed.
     var onReceive: ((any Channel, UnsafeMutableRawBufferPointer) -> Int)?
     var onOpen: ((any Channel) -> Void)?
@@ -97,7 +99,7 @@ final class Recorder: ChannelDelegate, @unchecked Sendable {
         self.calls += 1
         if let onReceive {
             let count = onReceive(channel, bytes)
-            self.bytes += bytes[..<count]
+            if self.keepsBytes { self.bytes += bytes[..<count] }
             self.changed()
             return count
         }

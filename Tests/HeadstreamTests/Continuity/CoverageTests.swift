@@ -19,6 +19,15 @@ struct CoverageTests {
         return (run, id)
     }
 
+    /// Blocks that their blooms exclude: nothing of them is asked for, and nothing is in front of the next.
+    private static func mineOthers(_ run: inout ContinuityRun, _ count: Int) {
+        for _ in 0..<count {
+            run.now += 1_000_000_000
+            run.chain.mine([Self.other])
+            run.settle()
+        }
+    }
+
     /// Only these of a block's logs are pushed.
     private static func push(_ run: inout ContinuityRun, _ block: SimulatedBlock, _ places: Range<Int>) {
         for log in block.logs[places] { run.handle(.logs(run.filters[0].id, [log])) }
@@ -119,11 +128,7 @@ struct CoverageTests {
     @Test("Pushed logs that were lost on their way are asked for, also those of a block that is being told")
     func lostOnTheirWay() {
         var (run, id) = Self.start()
-        // Blocks that their blooms exclude: nothing is in front of the next.
-        for _ in 0..<3 {
-            run.chain.mine([Self.other])
-            run.settle()
-        }
+        Self.mineOthers(&run, 3)
         var block = run.chain.head
         run.inSilence { block = $0.mine([Self.event, Self.event]) }
         run.handle(.head(block.header))
@@ -155,6 +160,95 @@ struct CoverageTests {
         run.mine(4)
         #expect(run.logs(id).count == 3)
         #expect(run.fold(id).rollbacks == 2)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A block whose head came before the acknowledgement is asked for, also where `latest` is behind it")
+    func headBeforeAcknowledgement() {
+        var (run, id) = Self.start()
+        run.disconnect()
+        run.connect()
+        let before = run.chain.head.header
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        run.acknowledgeAll()
+        Self.push(&run, block, 1..<2)
+        run.answer(with: [.header(before)])
+        run.settle()
+        run.mine(4)
+        #expect(run.logs(id).count == 2)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("What was told before a connection was lost is asked for again: the rest may have been on its way")
+    func lostWithTheConnection() {
+        var (run, id) = Self.start()
+        Self.mineOthers(&run, 3)
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        Self.push(&run, block, 0..<1)
+        Self.mineOthers(&run, 3)
+        #expect(run.numbers(id).last == block.number + 3)
+        run.disconnect()
+        run.start()
+        #expect(run.logs(id).count == 2)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("An answer that lacks logs that were pushed counts only when it is repeated")
+    func lackingAnswer() {
+        var (run, id) = Self.start()
+        Self.mineOthers(&run, 3)
+        run.chain.mine([Self.event, Self.event])
+        run.settle()
+        Self.mineOthers(&run, 3)
+        run.disconnect()
+        run.connect()
+        run.acknowledgeAll()
+        run.answerOne()
+        run.answer(with: [.logs([])])
+        run.settle()
+        Self.mineOthers(&run, 4)
+        #expect(run.logs(id).count == 2)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("A block whose logs were let go is asked for, though the last of them comes when there is room again")
+    func letGoBeforeTheLast() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        Self.mineOthers(&run, 3)
+        run.pause(id)
+        run.chain.mine([Self.event, Self.event])
+        run.settle()
+        #expect(run.machine.isPaused(id))
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        Self.push(&run, block, 0..<3)
+        #expect(run.machine.books[0].entries.bytes(of: block.number) == 0)
+        run.resume(id)
+        Self.push(&run, block, 3..<4)
+        run.settle()
+        Self.mineOthers(&run, 4)
+        #expect(run.logs(id).count == 6)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Logs that come together and out of order: what was told behind the first place of them is told again")
+    func outOfOrder() {
+        var (run, id) = Self.start()
+        Self.mineOthers(&run, 3)
+        var block = run.chain.head
+        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        Self.push(&run, block, 1..<2)
+        run.handle(.logs(run.filters[0].id, [block.logs[2], block.logs[0]]))
+        #expect(run.logs(id) == block.logs)
+        Self.mineOthers(&run, 4)
         #expect(run.check(upTo: 2).isEmpty)
     }
 }

@@ -220,4 +220,24 @@ struct PeerTests {
             #expect(run.check(upTo: 2).isEmpty, "\(isLost)")
         }
     }
+
+    @Test("A peer's head that is no child of the tip moves nothing: neither a sibling of it, nor the sibling's child")
+    func noChild() {
+        var run = ContinuityRun(seed: 9)
+        let consumer = run.join()
+        run.start()
+        run.mine(3)
+        let requests = run.requestCount
+        var fork = run.chain
+        fork.reorganise(depth: 1, events: [[Self.other], [Self.other]])
+        for block in fork.canonical.suffix(2).reversed() + fork.canonical.suffix(2) {
+            run.announced[block.hash] = block
+            run.handle(.peerHead(Self.peer, block.header))
+        }
+        #expect(run.fold(consumer).blocks.last?.ref.hash == run.chain.head.hash)
+        #expect(run.fold(consumer).rollbacks == 0 && run.requestCount == requests)
+        run.mine(2)
+        #expect(run.numbers(consumer) == Array(101...105))
+        #expect(run.check().isEmpty)
+    }
 }
