@@ -273,9 +273,8 @@ struct LogBook: Sendable {
     /// Logs were pushed for a block of the window.
     mutating func pushed(_ run: ArraySlice<Log>, in block: ChainBlock) -> Change? {
         guard self.options.delivery == .pushed else { return nil }
-        guard let taken = self.entries[block.number, default: Entry()].take(pushed: run, seed: self.seed) else {
-            return nil
-        }
+        if self.entries[block.number] == nil { self.entries[block.number] = Entry() }
+        guard let taken = self.entries[block.number]?.take(pushed: run, seed: self.seed) else { return nil }
         if taken.isContradiction { self.noteDispute(block.number) }
         return Change(number: block.number, prefix: taken.place)
     }

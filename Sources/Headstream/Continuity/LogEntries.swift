@@ -50,21 +50,6 @@ struct LogEntries: Sendable {
         self.slots[place].keys = keys
     }
 
-    /// The entry of a block, one made first where there is none.
-    subscript(number: UInt64, default entry: @autoclosure () -> LogBook.Entry) -> LogBook.Entry {
-        get { self[number] ?? entry() }
-        _modify {
-            let place = self.place(number) ?? self.makePlace(number)
-            self.dropped = min(self.dropped, place)
-            var known = self.slots[place].entry.take() ?? entry()
-            defer {
-                self.slots[place].entry = known
-                self.count(place)
-            }
-            yield &known
-        }
-    }
-
     /// Numbers are those of the window's blocks, and so near each other: what is further away is of another window.
     private mutating func makePlace(_ number: UInt64) -> Int {
         let isNear = max(number, self.first) - min(number, self.first) < 1 << 21

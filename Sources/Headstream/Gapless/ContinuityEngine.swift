@@ -226,9 +226,7 @@ final class ContinuityEngine: @unchecked Sendable {
         cut: (@Sendable () -> Void)? = nil
     ) {
         guard var kept else { return }
-        kept.acknowledged = acknowledged
-        kept.refusedFirst = refused
-        kept.cut = cut
+        kept.own = KeptSubscription.Own(acknowledged: acknowledged, refusedFirst: refused, cut: cut)
         let adopted = kept
         self.session?.assumeIsolated { $0.adopt(adopted) }
     }

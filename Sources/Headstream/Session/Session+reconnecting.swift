@@ -26,9 +26,7 @@ extension Session {
             self.losses.withLock { $0.last = error }
             // What is not acknowledged on the newest one yet was delivered by this one alone.
             let cut = self.outstanding.union(self.due).filter { self.subscriptions[$0]?.further == nil }
-            self.tellStreams(.disconnected(error), only: cut)
-            self.tellStreams(.reconnected, only: cut)
-            for local in cut { self.subscriptions[local]?.cut?() }
+            self.tellBreak(error, of: cut)
             return self.left(connection)
         }
         guard connection === self.connection else { return }
@@ -259,10 +257,10 @@ extension Session {
             if kept.isCut { kept.buffer.append(marker: StreamMarker.reconnected.bytes)?.resume() }
             kept.isCut = false
             kept.refusals = 0
-            kept.refusedFirst = nil
+            kept.wasAcknowledged = true
             kept.further = self.noteAcknowledged(on: target)
             self.subscriptions[local] = kept
-            kept.acknowledged?()
+            kept.own?.acknowledged()
         case .failure(let error) where error.code == .connectionClosed && self.isFurther(target):
             // Told before the connection's end is: that one's delay is for all that it was to carry.
             kept.further = target
@@ -278,9 +276,10 @@ extension Session {
             self.subscribeLater(kept, on: connection, atLeast: .zero)
             self.renew(to: connection.endpoint, isStep: true)
         // An answer that did not come is no refusal, unless it goes on so.
-        case .failure(let error) where kept.refusedFirst != nil && (error.code != .timedOut || kept.refusals >= 3):
+        case .failure(let error)
+        where kept.isOwn && !kept.wasAcknowledged && (error.code != .timedOut || kept.refusals >= 3):
             self.subscriptions[local] = nil
-            kept.refusedFirst?(self.error(error))
+            kept.own?.refusedFirst(self.error(error))
         case .failure(let error):
             kept.refusals += 1
             let told = self.error(error)
@@ -308,7 +307,14 @@ extension Session {
         guard let kept = self.subscriptions[local], !kept.isCut else { return }
         self.subscriptions[local]?.isCut = true
         kept.buffer.append(marker: StreamMarker.disconnected(error).bytes)?.resume()
-        kept.cut?()
+        kept.own?.cut?()
+    }
+
+    /// The connection that delivered these is lost, while the next one is about to: each is told both at once.
+    func tellBreak(_ error: Web3Error, of locals: Set<LocalSubscriptionID>) {
+        self.tellStreams(.disconnected(error), only: locals)
+        self.tellStreams(.reconnected, only: locals)
+        for local in locals { self.subscriptions[local]?.own?.cut?() }
     }
 
     /// Subscriptions that the node has ended, or whose consumer was too slow. One of the session's own is made anew.
@@ -327,7 +333,7 @@ extension Session {
             kept.refusals += 1
             kept.further = nil
             self.subscriptions[local] = kept
-            kept.cut?()
+            kept.own?.cut?()
             self.subscribeLater(kept, on: self.connection, atLeast: .zero)
         }
     }

@@ -278,10 +278,7 @@ extension Session {
         self.pastMetrics.add(countersOf: connection.assumeIsolated { $0.currentMetrics() })
         // What is not acknowledged anew yet was delivered by this one alone.
         let waiting = self.outstanding.union(self.due)
-        let cut = waiting.filter { self.subscriptions[$0]?.further === connection }
-        self.tellStreams(.disconnected(error), only: cut)
-        self.tellStreams(.reconnected, only: cut)
-        for local in cut { self.subscriptions[local]?.cut?() }
+        self.tellBreak(error, of: waiting.filter { self.subscriptions[$0]?.further === connection })
         return true
     }
 

@@ -331,11 +331,30 @@ struct KeptSubscription: Sendable {
     var further: Connection?
     /// Whether it is made on the main connection or not at all, and before all others.
     var staysOnMain = false
-    /// For subscriptions of the session's own: called on the loop for each acknowledgement, where the first one does not
-    /// come, and where a further connection that carried it is lost.
-    var acknowledged: (@Sendable () -> Void)?
-    var refusedFirst: (@Sendable (Web3Error) -> Void)?
-    var cut: (@Sendable () -> Void)?
+    /// Of one that is the session's own, which no user asked for.
+    var own: Own?
+    /// Whether such a one has ever been acknowledged.
+    var wasAcknowledged = false
+
+    /// What is called on the loop for one of the session's own. Apart, since users' subscriptions are many and have none.
+    final class Own: Sendable {
+        /// For each acknowledgement.
+        let acknowledged: @Sendable () -> Void
+        /// Where the first one does not come.
+        let refusedFirst: @Sendable (Web3Error) -> Void
+        /// Where nothing comes on it any more while the session's connection stands.
+        let cut: (@Sendable () -> Void)?
+
+        init(
+            acknowledged: @escaping @Sendable () -> Void,
+            refusedFirst: @escaping @Sendable (Web3Error) -> Void,
+            cut: (@Sendable () -> Void)?
+        ) {
+            self.acknowledged = acknowledged
+            self.refusedFirst = refusedFirst
+            self.cut = cut
+        }
+    }
 
     init(
         local: LocalSubscriptionID,
@@ -351,8 +370,7 @@ struct KeptSubscription: Sendable {
         self.key = isShared ? request.key(methods) : nil
     }
 
-    /// Whether it is the session's own, which no user asked for.
-    var isOwn: Bool { self.acknowledged != nil }
+    var isOwn: Bool { self.own != nil }
 
     /// The order in which subscriptions are made anew: what gapless streams stand on goes to the main connection.
     static func isBefore(_ one: Self, _ other: Self) -> Bool {

@@ -3,8 +3,9 @@ import CHeadstreamBytes
 /// The bytes that a node writes around what changes, learnt from one message and tried on the next.
 ///
 /// A node writes all its notifications alike: the same bytes up to the subscription id, the same between the id and
-/// the result, the same behind the result. So it does with its responses, up to the request's id and so on. Where those bytes stand, nothing needs to be scanned; where one of them
-/// differs, the message is scanned as any other. Nothing here is wired to one node.
+/// the result, the same behind the result. So it does with its responses, up to the request's id and so on. Where those
+/// bytes stand, nothing needs to be scanned; where one of them differs, the message is scanned as any other. Nothing here is
+/// wired to one node.
 ///
 /// A match is certain: for every frame that ``EnvelopeScanner`` accepts it finds the same one message with the same
 /// places, because the result's end is proven too (see ``match(_:)``). A frame that the scanner would refuse may match

@@ -439,10 +439,11 @@ struct ContinuityRun {
     }
 
     /// The blocks that the chain is given come with nothing pushed.
-    mutating func inSilence(_ change: (inout SimulatedChain) -> Void) {
+    @discardableResult
+    mutating func inSilence<Result>(_ change: (inout SimulatedChain) -> Result) -> Result {
         self.collect()
-        change(&self.chain)
-        _ = self.chain.takeNotifications()
+        defer { _ = self.chain.takeNotifications() }
+        return change(&self.chain)
     }
 
     // MARK: - Text

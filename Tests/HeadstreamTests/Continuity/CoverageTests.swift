@@ -54,8 +54,7 @@ struct CoverageTests {
         var (run, id) = Self.start()
         run.disconnect()
         run.connect()
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.acknowledgeAll()
         Self.push(&run, block, 1..<2)
         run.handle(.head(block.header))
@@ -69,8 +68,7 @@ struct CoverageTests {
     @Test("A block whose head was not pushed is asked for, though a log of it was pushed")
     func headNotPushed() {
         var (run, id) = Self.start()
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         Self.push(&run, block, 0..<1)
         run.mine(5)
         #expect(run.logs(id).count == 2)
@@ -95,8 +93,7 @@ struct CoverageTests {
     @Test("Logs that were let go while they waited for their block are asked for, though the last of them comes later")
     func letGoWhileWaiting() {
         var (run, id) = Self.start(bufferLimit: 2_000)
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event, Self.event]) }
         Self.push(&run, block, 0..<3)
         #expect(run.machine.books[0].waiting.bytes < 500)
         run.handle(.head(block.header))
@@ -129,8 +126,7 @@ struct CoverageTests {
     func lostOnTheirWay() {
         var (run, id) = Self.start()
         Self.mineOthers(&run, 3)
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.handle(.head(block.header))
         Self.push(&run, block, 0..<1)
         #expect(run.logs(id).count == 1)
@@ -169,8 +165,7 @@ struct CoverageTests {
         run.disconnect()
         run.connect()
         let before = run.chain.head.header
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.handle(.head(block.header))
         run.acknowledgeAll()
         Self.push(&run, block, 1..<2)
@@ -185,8 +180,7 @@ struct CoverageTests {
     func lostWithTheConnection() {
         var (run, id) = Self.start()
         Self.mineOthers(&run, 3)
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.handle(.head(block.header))
         Self.push(&run, block, 0..<1)
         Self.mineOthers(&run, 3)
@@ -224,8 +218,7 @@ struct CoverageTests {
         run.chain.mine([Self.event, Self.event])
         run.settle()
         #expect(run.machine.isPaused(id))
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event, Self.event]) }
         run.handle(.head(block.header))
         Self.push(&run, block, 0..<3)
         #expect(run.machine.books[0].entries.bytes(of: block.number) == 0)
@@ -242,8 +235,7 @@ struct CoverageTests {
     func outOfOrder() {
         var (run, id) = Self.start()
         Self.mineOthers(&run, 3)
-        var block = run.chain.head
-        run.inSilence { block = $0.mine([Self.event, Self.event, Self.event]) }
+        let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event]) }
         run.handle(.head(block.header))
         Self.push(&run, block, 1..<2)
         run.handle(.logs(run.filters[0].id, [block.logs[2], block.logs[0]]))
