@@ -22,6 +22,17 @@ extension Log {
             return log
         }
 
+        /// Decodes one log into uninitialised memory, which it leaves so where it throws.
+        package mutating func decode(
+            _ bytes: UnsafeRawBufferPointer,
+            to place: UnsafeMutablePointer<Log>
+        ) throws(ValueError) {
+            place.initialize(to: Log.empty())
+            if self.decodeByShape(bytes, into: &place.pointee) { return }
+            place.deinitialize(count: 1)
+            place.initialize(to: try self.decodeUnusual(bytes))
+        }
+
         @inline(__always)
         private mutating func decodeByShape(_ bytes: UnsafeRawBufferPointer, into log: inout Log) -> Bool {
             guard let plan = self.shapes.plan, log.fill(from: bytes, by: plan) else { return false }

@@ -14,6 +14,8 @@ extension ContinuityMachine {
     private static let worthARange = 4
     /// The most keys that are kept of logs whose audit waits for the end of a burst, 4 MiB of them.
     private static let mostUnauditedKeys = 1 << 18
+    /// A burst is over when nothing was pushed for so long, in nanoseconds.
+    private static let burstPause: UInt64 = 250_000_000
     /// Answered errors in a row after which a block is given up.
     private static let maxFailures = 8
 
@@ -21,6 +23,7 @@ extension ContinuityMachine {
 
     mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        self.books[index].pushedAt = self.now
         let span = logs.span
         var begin = 0
         while begin < logs.count {
@@ -298,10 +301,8 @@ extension ContinuityMachine {
         let first = max(unaudited, base.number)
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
         guard tip >= first + book.auditInterval + 1 else { return }
-        if self.now < book.auditNotBefore, self.mayWait(book, blocks: tip - first) {
-            self.books[index].auditAt = book.auditNotBefore
-            return
-        }
+        let hasRoom = self.mayWait(book, blocks: tip - first)
+        if hasRoom, book.auditAt != nil { return }
         let span = min(book.auditInterval, self.planner.span)
         // What was told is known: an answer is no longer than it need be.
         var last = first
@@ -315,14 +316,20 @@ extension ContinuityMachine {
             \.validNext
         ).max()
         guard let passed, passed > last else { return }
-        let pause = Double(weight) / Double(self.limits.auditedPerSecond) * 1e9
-        self.books[index].auditNotBefore = self.now &+ UInt64(min(pause, 10e9))
+        let pace = UInt64(min(Double(weight) / Double(self.limits.auditedPerSecond) * 1e9, 1e11))
+        let due = min(book.auditedAt &+ pace, book.pushedAt &+ Self.burstPause)
+        if hasRoom, self.now < due {
+            self.books[index].auditAt = due
+            return
+        }
+        self.books[index].auditedAt = self.now
+        self.books[index].auditAt = nil
         self.requestRange(index, first...last, isAudit: true)
     }
 
     /// Whether the audit of so many blocks may wait: not at the end, nor where blocks or keys would have to be forgotten.
     private func mayWait(_ book: LogBook, blocks: UInt64) -> Bool {
-        !self.isOver && blocks < self.limits.blocks / 4 * 3 && book.entries.keys < Self.mostUnauditedKeys
+        !self.isOver && blocks < self.limits.blocks && book.entries.keys < Self.mostUnauditedKeys
     }
 
     // MARK: - Answers
@@ -524,11 +531,11 @@ extension ContinuityMachine {
 
     // MARK: - Room
 
-    /// Keeps the whole logs of each book within its limit: first those go that everyone was told of, then those that will be
-    /// read last. Of blocks that are being told they stay.
+    /// Keeps the whole logs of each book within its limit: those that everyone was told of go first and early, then those
+    /// that will be read last. Of blocks that are being told they stay.
     mutating func makeRoom() {
         for index in self.books.indices {
-            while self.books[index].entries.bytes > self.books[index].limit, let number = self.leastWanted(index) {
+            while let number = self.leastWanted(index) {
                 let isTold = self.isTold(number, index)
                 self.books[index].entries[number]?.forget(isTold: isTold)
                 self.noteLag(index, from: number)
@@ -546,20 +553,22 @@ extension ContinuityMachine {
         }
     }
 
-    /// The block whose logs are wanted least; nil where none can go.
-    private func leastWanted(_ index: Int) -> UInt64? {
+    /// The block whose logs are to go; nil where there is room, or none can go.
+    private mutating func leastWanted(_ index: Int) -> UInt64? {
+        guard self.books[index].entries.bytes > self.books[index].toldLimit else { return nil }
+        let numbers = self.books[index].entries.numbersWithLogs()
         let book = self.books[index]
         let consumers = self.consumers.filter { $0.options.filter == book.id && $0.state == .running }
         let nexts = consumers.map(\.validNext)
         let lowest = nexts.min() ?? .max
-        let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
         func canGo(_ number: UInt64) -> Bool {
             book.entries.bytes(of: number) > 0 && !nexts.contains(number)
         }
-        let numbers = book.entries.numbers
-        return numbers.prefix { $0 < lowest }.first(where: canGo)
-            // What only those wait for that do not read.
-            ?? numbers.reversed().first { $0 > lowest && $0 < reading && canGo($0) }
+        if let told = numbers.prefix(while: { $0 < lowest }).first(where: canGo) { return told }
+        guard book.entries.bytes > book.limit else { return nil }
+        // What only those wait for that do not read.
+        let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
+        return numbers.reversed().first { $0 > lowest && $0 < reading && canGo($0) }
             ?? numbers.reversed().first(where: canGo)
     }
 

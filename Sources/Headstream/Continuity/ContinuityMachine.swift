@@ -70,9 +70,9 @@ package struct ContinuityMachine: Sendable {
         /// What the logs of one answer may take, in bytes, where that can be foreseen; what a node writes for them is up to
         /// three times as long.
         package var answer = 1 << 22
-        /// So many bytes of logs that were told already are asked for again a second, by audits: in a burst most of what is
-        /// read is what was not known.
-        package var auditedPerSecond = 1 << 22
+        /// So many bytes of logs that were told already are asked for again a second, by audits, while others are pushed: in
+        /// a burst most of what is read is what was not known.
+        package var auditedPerSecond = 1 << 20
 
         package init(blocks: UInt64 = 1024, requests: Int = 512) {
             self.blocks = max(blocks, 1)
@@ -155,7 +155,11 @@ package struct ContinuityMachine: Sendable {
         self.window = ChainWindow(capacity: Self.capacity(limits))
     }
 
-    private static func capacity(_ limits: Limits) -> Int { Int(clamping: min(limits.blocks, 1 << 20)) + 64 }
+    /// The blocks of the limit may all wait for their audits; so many more come while these are made.
+    private static func capacity(_ limits: Limits) -> Int {
+        let blocks = Int(clamping: min(limits.blocks, 1 << 20))
+        return blocks + max(blocks / 4, 64)
+    }
 
     /// Somebody wants more to be caught up with: the largest limits count for all.
     package mutating func raise(_ limits: Limits) {
@@ -241,7 +245,9 @@ package struct ContinuityMachine: Sendable {
             // What was in doubt until the next block is asked for again.
             self.move += 1
         case .filterAdded(let id, let options):
-            if !self.books.contains(where: { $0.id == id }) { self.books.append(LogBook(id, options, seed: self.seed)) }
+            if !self.books.contains(where: { $0.id == id }) {
+                self.books.append(LogBook(id, options, seed: self.seed, now: self.now))
+            }
         case .filterRemoved(let id):
             self.books.removeAll { $0.id == id }
             self.forgetFilterOfPeers(id)

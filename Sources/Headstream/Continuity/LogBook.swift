@@ -82,6 +82,9 @@ struct LogBook: Sendable {
     var entries = LogEntries()
     /// The most bytes of whole logs, but for those of the blocks that consumers are being told.
     var limit = 1 << 22
+    /// With more than so many, those that everyone was told of go, the oldest first: they serve whom a reorganisation gives
+    /// the block again, and memory that has just been read is cheap to give back.
+    var toldLimit: Int { self.limit / 8 }
     /// What the logs of a block take on average, in bytes, by the answers so far.
     var meanWeight: Int?
     /// Where this connection's subscription was acknowledged, among the facts.
@@ -108,15 +111,18 @@ struct LogBook: Sendable {
     var disputes: [UInt64] = []
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
-    /// Before that no audit begins but for want of room, and when one that is due and waits for that begins.
-    var auditNotBefore: UInt64 = 0
+    /// When the last audit began, or else the book, and when logs were last pushed for it.
+    var auditedAt: UInt64
+    var pushedAt: UInt64 = 0
+    /// When it is seen whether an audit that waits may begin.
     var auditAt: UInt64?
 
-    init(_ id: FilterID, _ options: FilterOptions, seed: UInt64) {
+    init(_ id: FilterID, _ options: FilterOptions, seed: UInt64, now: UInt64) {
         self.id = id
         self.options = options
         self.seed = seed
         self.bloomTest = BloomTest(options.filter)
+        self.auditedAt = now
     }
 
     var filter: LogFilter { self.options.filter }
@@ -248,7 +254,6 @@ struct LogBook: Sendable {
         self.waiting.removeAll()
         self.pending = nil
         self.retryAt = nil
-        self.auditNotBefore = 0
         self.auditAt = nil
         self.failures = 0
     }
@@ -398,6 +403,7 @@ extension LogBook.Entry {
             if isWhole { self.logs.append(part.count < run.count / 4 ? Array(part)[...] : part, weight: weight) }
         }
         let logs = run.span
+        if self.keys.isEmpty { self.keys.reserveCapacity(logs.count) }
         for offset in logs.indices {
             let key = LogKey(logs[offset], seed: seed)
             if self.keys.last.map({ $0.place < key.place }) ?? true {

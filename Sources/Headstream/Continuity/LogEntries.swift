@@ -16,6 +16,8 @@ struct LogEntries: Sendable {
     private var first: UInt64 = 0
     /// Slots at the front that are forgotten and not yet moved out.
     private var dropped = 0
+    /// No slot before this one has whole logs.
+    private var whole = 0
     /// What the whole logs in it take, and how many keys it has.
     private(set) var bytes = 0
     private(set) var keys = 0
@@ -41,6 +43,12 @@ struct LogEntries: Sendable {
     /// What the whole logs of a block take.
     func bytes(of number: UInt64) -> Int { self.place(number).map { self.slots[$0].bytes } ?? 0 }
 
+    /// The numbers from the lowest that has whole logs on.
+    mutating func numbersWithLogs() -> Range<UInt64> {
+        while self.whole < self.slots.count, self.slots[self.whole].bytes == 0 { self.whole += 1 }
+        return self.first + UInt64(self.whole)..<self.first + UInt64(self.slots.count)
+    }
+
     private mutating func count(_ place: Int) {
         let bytes = self.slots[place].entry?.bytes ?? 0
         let keys = self.slots[place].entry?.keys.count ?? 0
@@ -48,6 +56,7 @@ struct LogEntries: Sendable {
         self.keys += keys - self.slots[place].keys
         self.slots[place].bytes = bytes
         self.slots[place].keys = keys
+        if bytes > 0 { self.whole = min(self.whole, place) }
     }
 
     /// Numbers are those of the window's blocks, and so near each other: what is further away is of another window.
@@ -61,6 +70,7 @@ struct LogEntries: Sendable {
             self.slots.insert(contentsOf: repeatElement(Slot(), count: Int(self.first - number)), at: 0)
             self.first = number
             self.dropped = 0
+            self.whole = 0
         } else {
             self.slots.append(contentsOf: repeatElement(Slot(), count: Int(number - self.first) + 1 - self.slots.count))
         }
@@ -80,6 +90,7 @@ struct LogEntries: Sendable {
         guard self.dropped > 64, self.dropped > self.slots.count / 4 else { return }
         self.slots.removeFirst(self.dropped)
         self.first += UInt64(self.dropped)
+        self.whole = max(self.whole - self.dropped, 0)
         self.dropped = 0
     }
 }

@@ -52,9 +52,11 @@ final class GaplessCore<Item: Sendable> {
     private var state: State
     private var batch: [GaplessFeed.Update] = []
     private var next = 0
+    // What each item goes through is not checked for overlapping accesses at run time: one task has it at a time, and no
+    // access lasts beyond a call.
     /// Items that came together, and the place of the next.
-    private var hand: ArraySlice<Item> = []
-    private var nextInHand = 0
+    @exclusivity(unchecked) private var hand: ArraySlice<Item> = []
+    @exclusivity(unchecked) private var nextInHand = 0
     private var isSuspended = false
 
     init(_ source: GaplessSource) {
@@ -67,10 +69,12 @@ final class GaplessCore<Item: Sendable> {
         self.nextInHand = items.startIndex
     }
 
+    var hasItem: Bool { self.nextInHand < self.hand.endIndex }
+
     /// The next of the items in hand; nil where there is none.
     @inline(__always)
     func nextItem() -> Item? {
-        guard self.nextInHand < self.hand.endIndex else { return nil }
+        guard self.hasItem else { return nil }
         defer { self.nextInHand += 1 }
         return self.hand[self.nextInHand]
     }

@@ -109,20 +109,22 @@ public struct GaplessLogs: AsyncSequence, Sendable {
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> Log?
         {
-            if let log = self.logInHand() { return log }
-            return try await self.refilledLog()
+            while true {
+                if let log = self.logInHand() { return log }
+                guard try await self.refill() else { return nil }
+            }
         }
 
         @usableFromInline
         func logInHand() -> Log? { self.core.nextItem() }
 
         @usableFromInline
-        nonisolated(nonsending) mutating func refilledLog() async throws(Web3Error) -> Log? {
-            while let update = try await self.core.nextUpdate() {
+        nonisolated(nonsending) mutating func refill() async throws(Web3Error) -> Bool {
+            repeat {
+                guard let update = try await self.core.nextUpdate() else { return false }
                 try self.take(update)
-                if let log = self.core.nextItem() { return log }
-            }
-            return nil
+            } while !self.core.hasItem
+            return true
         }
 
         /// The next log of those that are there; nil where there is none.

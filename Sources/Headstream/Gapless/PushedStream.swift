@@ -85,15 +85,18 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         _ decoder: inout Decoder,
         _ isComplete: inout Bool
     ) -> [Decoder.Element] {
-        var items: [Decoder.Element] = []
-        while items.count < Self.batch, let record = reader.next() {
-            do {
-                items.append(try decoder.decode(record))
-            } catch {
-                if StreamMarker(record) == nil { isComplete = false }
+        // Each is decoded where it stays.
+        Array(unsafeUninitializedCapacity: min(reader.count, Self.batch)) { items, count in
+            guard let first = items.baseAddress else { return }
+            while count < items.count, let record = reader.next() {
+                do {
+                    try decoder.decode(record, to: first + count)
+                    count += 1
+                } catch {
+                    if StreamMarker(record) == nil { isComplete = false }
+                }
             }
         }
-        return items
     }
 }
 

@@ -42,16 +42,18 @@ public struct HeadSequence: AsyncSequence, Sendable {
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> BlockHeader?
         {
-            if let head = self.headInHand() { return head }
-            return try await self.refilledHead()
+            while true {
+                if let head = self.headInHand() { return head }
+                guard try await self.refill() else { return nil }
+            }
         }
 
         @usableFromInline
         func headInHand() -> BlockHeader? { self.core.itemInHand() }
 
         @usableFromInline
-        nonisolated(nonsending) func refilledHead() async throws(Web3Error) -> BlockHeader? {
-            try await self.core.refilledItem()
+        nonisolated(nonsending) func refill() async throws(Web3Error) -> Bool {
+            try await self.core.refill()
         }
     }
 

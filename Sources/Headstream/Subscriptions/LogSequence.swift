@@ -37,16 +37,18 @@ public struct LogSequence: AsyncSequence, Sendable {
         public nonisolated(nonsending) mutating func next(isolation: (any Actor)? = #isolation) async throws(Web3Error)
             -> Log?
         {
-            if let log = self.logInHand() { return log }
-            return try await self.refilledLog()
+            while true {
+                if let log = self.logInHand() { return log }
+                guard try await self.refill() else { return nil }
+            }
         }
 
         @usableFromInline
         func logInHand() -> Log? { self.core.itemInHand() }
 
         @usableFromInline
-        nonisolated(nonsending) func refilledLog() async throws(Web3Error) -> Log? {
-            try await self.core.refilledItem()
+        nonisolated(nonsending) func refill() async throws(Web3Error) -> Bool {
+            try await self.core.refill()
         }
     }
 

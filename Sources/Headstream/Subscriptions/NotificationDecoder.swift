@@ -8,11 +8,18 @@ protocol NotificationDecoder {
     /// - Parameter bytes: one JSON value, with 64 readable bytes behind it.
     mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Element
 
+    /// Decodes into uninitialised memory, which it leaves so where it throws: for items that stay where they are decoded.
+    mutating func decode(_ bytes: UnsafeRawBufferPointer, to place: UnsafeMutablePointer<Element>) throws(ValueError)
+
     /// The number of the block that an item is, or is of; nil where it tells none.
     func block(of element: Element) -> UInt64?
 }
 
 extension NotificationDecoder {
+    mutating func decode(_ bytes: UnsafeRawBufferPointer, to place: UnsafeMutablePointer<Element>) throws(ValueError) {
+        place.initialize(to: try self.decode(bytes))
+    }
+
     func block(of element: Element) -> UInt64? { nil }
 }
 

@@ -56,11 +56,13 @@ final class StreamCore<Decoder: NotificationDecoder> {
 
     /// The next item. Losses are passed over; an item that cannot be read is thrown, and the stream goes on behind it.
     func nextItem() async throws(Web3Error) -> Decoder.Element? {
-        if let item = self.itemInHand() { return item }
-        return try await self.refilledItem()
+        while true {
+            if let item = self.itemInHand() { return item }
+            guard try await self.refill() else { return nil }
+        }
     }
 
-    /// The next item where it is there and can be read; nil asks for ``refilledItem()``.
+    /// The next item where it is there and can be read; nil asks for ``refill()``.
     ///
     /// Apart, and not `async`, so that the iterators' `next()` can be inlined where they are used: then a loop over what is
     /// there makes no asynchronous call.
@@ -76,20 +78,20 @@ final class StreamCore<Decoder: NotificationDecoder> {
         }
     }
 
-    /// The next item, waited for where none is there.
+    /// Sees to it that ``itemInHand()`` has an item, or asks again; false at the end. Throws what could not be read.
+    ///
+    /// An item that an asynchronous function returns is copied on its way, more than once: this one returns none.
     @inline(never)
-    func refilledItem() async throws(Web3Error) -> Decoder.Element? {
-        while true {
-            if let error = self.unreadable {
-                self.unreadable = nil
-                throw error
-            }
-            if self.credit <= 0 || !self.reader.hasMore {
-                guard try await self.prepare() else { return nil }
-            }
-            _ = self.reader.takeLoss()
-            if let item = self.itemInHand() { return item }
+    func refill() async throws(Web3Error) -> Bool {
+        if let error = self.unreadable {
+            self.unreadable = nil
+            throw error
         }
+        if self.credit <= 0 || !self.reader.hasMore {
+            guard try await self.prepare() else { return false }
+        }
+        _ = self.reader.takeLoss()
+        return true
     }
 
     /// What could not be read is told next, and so is a lost connection; other markers are for those who want updates.

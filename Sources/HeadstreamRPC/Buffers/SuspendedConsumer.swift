@@ -3,11 +3,12 @@ package import HeadstreamLocks
 /// A task that waits until there is something for it, behind a lock: see ``AwaitedState``.
 ///
 /// An object, because the standard library does not tell a continuation's layout, and state that holds one directly costs
-/// each lock operation dear.
+/// each lock operation dear. Not a checked one: it is resumed by whoever takes the object out of the state, which happens
+/// once, and the check costs more than the rest of a wake-up.
 package final class SuspendedConsumer: Sendable {
-    private let continuation: CheckedContinuation<Void, Never>
+    private let continuation: UnsafeContinuation<Void, Never>
 
-    fileprivate init(_ continuation: CheckedContinuation<Void, Never>) {
+    fileprivate init(_ continuation: UnsafeContinuation<Void, Never>) {
         self.continuation = continuation
     }
 
@@ -39,7 +40,7 @@ extension Locked where State: AwaitedState & ~Copyable {
     /// One consumer may wait at a time; a second one makes the first return.
     package borrowing func waitUntilReady() async {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await withUnsafeContinuation { continuation in
                 let consumer = SuspendedConsumer(continuation)
                 let resumed: SuspendedConsumer? = self.withLock { state in
                     // Asked under the lock: the handler below may have run before, with nobody to resume.

@@ -9,6 +9,8 @@ struct ContinuityRun {
     var machine: ContinuityMachine
     var random: SeededGenerator
     var now: UInt64 = 1_000_000_000
+    /// Answers take less than so many milliseconds.
+    var slowestAnswer = 400
     var folds: [ConsumerFold] = []
     var filters: [(id: FilterID, filter: LogFilter, options: FilterOptions)] = []
     var requests: [ContinuityRequest] = []
@@ -92,7 +94,7 @@ struct ContinuityRun {
                 self.requestCount += 1
                 self.callCount += request.calls.count
                 if self.keepsJournal { self.journal.append("    asks \(Self.text(request))") }
-                let delay = UInt64(self.random.below(400)) * 1_000_000
+                let delay = UInt64(self.random.below(self.slowestAnswer)) * 1_000_000
                 self.requests.append(.init(request: request, due: self.now + delay))
             case .tell(let id, let event):
                 if self.keepsJournal { self.journal.append("    tells \(id.rawValue) \(Self.text(event))") }

@@ -49,6 +49,7 @@ struct LogContinuityTests {
         var limits = ContinuityMachine.Limits(blocks: 256)
         limits.auditedPerSecond = 10_000
         var (run, id) = Self.start(limits: limits)
+        run.slowestAnswer = 1
         func mine(_ blocks: Int) {
             for _ in 0..<blocks {
                 run.chain.mine([Self.event, Self.event])
@@ -57,19 +58,40 @@ struct LogContinuityTests {
         }
         mine(160)
         #expect(run.logs(id).count == 320)
-        // `latest`, and the first audit.
-        #expect(run.requestCount == 2)
-        // Three quarters of what is remembered wait: nothing may be forgotten that was not audited.
+        // `latest` alone.
+        #expect(run.requestCount == 1)
+        // As many blocks wait as the limit has: nothing may be forgotten that was not audited.
         mine(400)
-        let audited = run.requestCount - 2
-        #expect((10...13).contains(audited), "\(audited)")
+        let audited = run.requestCount - 1
+        #expect((9...11).contains(audited), "\(audited)")
         #expect(run.fold(id).gaps.isEmpty)
-        // What is left is asked for when its time has come, without another block.
+        // When nothing is pushed any more the others are made, one after the other and without a pause.
+        let end = run.now
         run.settle()
         #expect((16...17).contains(run.requestCount - 1), "\(run.requestCount)")
+        #expect(run.now - end < 2_000_000_000)
         #expect(run.machine.nextDeadline == nil)
         #expect(run.check(upTo: 2).isEmpty)
         #expect(run.fold(id).rollbacks == 0)
+    }
+
+    @Test("While logs go on coming, so many bytes of them are audited a second, and no more")
+    func pace() {
+        var limits = ContinuityMachine.Limits()
+        limits.auditedPerSecond = 1_000
+        var (run, id) = Self.start(limits: limits)
+        run.slowestAnswer = 1
+        let weight = 2 * ContinuityEvent.weight(of: Log())
+        // Ten blocks a second, for a minute.
+        for _ in 0..<600 {
+            run.now += 100_000_000
+            run.chain.mine([Self.event, Self.event])
+            run.settle(deadlines: 0)
+        }
+        #expect(run.logs(id).count == 1_200)
+        // Of 32 blocks each.
+        let audited = (run.requestCount - 1) * 32 * weight
+        #expect((45_000...60_000).contains(audited), "\(audited)")
     }
 
     @Test("Audits that wait are made at once when no block will come any more")
@@ -81,10 +103,10 @@ struct LogContinuityTests {
             run.chain.mine([Self.event, Self.event])
             run.settle(deadlines: 0)
         }
-        #expect(run.requestCount == 2)
+        #expect(run.requestCount == 1)
         run.handle(.over)
         run.settle(deadlines: 0)
-        // `latest`, and the other four.
+        // `latest` twice, and all four.
         #expect(run.requestCount >= 6)
         #expect(run.logs(id).count == 320)
         #expect(run.check(upTo: 2).isEmpty)

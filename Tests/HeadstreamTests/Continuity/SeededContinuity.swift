@@ -45,7 +45,7 @@ enum SeededContinuity {
         var apart = SeededGenerator(seed: seed ^ 0xb0ff)
         let bufferLimit = [1 << 24, 1 << 24, 40_000, 8_000, 1_000][apart.below(5)]
         var limits = ContinuityMachine.Limits(blocks: isLimited ? 24 : 1024)
-        limits.auditedPerSecond = [1 << 22, 1 << 22, 4_000][apart.below(3)]
+        limits.auditedPerSecond = [1 << 20, 1 << 20, 4_000][apart.below(3)]
 
         var run = ContinuityRun(seed: seed, quirks: quirks, limits: limits)
         run.keepsJournal = journal != nil
