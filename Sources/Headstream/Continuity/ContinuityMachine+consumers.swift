@@ -130,6 +130,7 @@ extension ContinuityMachine {
             let first = min(gap.range.lowerBound, self.consumers[index].next)
             self.skip(index, first...gap.range.upperBound, gap.reason)
         }
+        self.skipUnaudited(index)
         let ceiling = self.ceiling(self.consumers[index].options.finality)
         while let tip = self.window.tip, let base = self.window.base {
             let next = self.consumers[index].next
@@ -169,6 +170,19 @@ extension ContinuityMachine {
             self.consumers[index].isCaughtUp = true
             self.tell(index, .caughtUp)
         }
+    }
+
+    /// Logs that were told, and whose blocks the window has begun to forget before an audit: they are as good as missing. All
+    /// that wait for it at once, or the next block would bring the next gap.
+    private mutating func skipUnaudited(_ index: Int) {
+        let consumer = self.consumers[index]
+        guard consumer.options.filter != nil, let base = self.window.base, consumer.unaudited < base.number,
+            consumer.next >= base.number
+        else { return }
+        self.skip(index, consumer.unaudited...(consumer.next - 1), .beyondLimit)
+        // Of the block that is being told nothing is missing.
+        self.consumers[index].toldInBlock = consumer.toldInBlock
+        self.consumers[index].current = consumer.current
     }
 
     private mutating func skip(_ index: Int, _ range: ClosedRange<UInt64>, _ reason: GapReason) {

@@ -12,10 +12,9 @@ extension ContinuityMachine {
     private static let batchOfBlocks = 8
     /// From so many blocks on a range is asked for instead.
     private static let worthARange = 4
-    /// The most keys that are kept of logs whose audit waits for the end of a burst, 4 MiB of them.
-    private static let mostUnauditedKeys = 1 << 18
-    /// A burst is over when nothing was pushed for so long, in nanoseconds.
+    /// A burst is over when nothing was pushed for so long, in nanoseconds; what goes on for longer than that is none.
     private static let burstPause: UInt64 = 250_000_000
+    private static let longestBurst: UInt64 = 5_000_000_000
     /// Answered errors in a row after which a block is given up.
     private static let maxFailures = 8
 
@@ -23,6 +22,7 @@ extension ContinuityMachine {
 
     mutating func logsReceived(_ id: FilterID, _ logs: [Log]) {
         guard self.isConnected, let index = self.books.firstIndex(where: { $0.id == id }) else { return }
+        if self.now >= self.books[index].pushedAt &+ Self.burstPause { self.books[index].burstBeganAt = self.now }
         self.books[index].pushedAt = self.now
         let span = logs.span
         var begin = 0
@@ -132,8 +132,12 @@ extension ContinuityMachine {
     // MARK: - Consumers of a filter
 
     /// The lowest block that a consumer of this filter was told, or will be, and that no audit has confirmed.
-    private func lowestUnaudited(of id: FilterID) -> UInt64? {
-        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.unaudited).min()
+    ///
+    /// - Parameter base: consumers that the window has left behind with theirs are not asked.
+    private func lowestUnaudited(of id: FilterID, from base: UInt64 = 0) -> UInt64? {
+        self.consumers.lazy
+            .filter { $0.options.filter == id && $0.state == .running && $0.unaudited >= base }
+            .map(\.unaudited).min()
     }
 
     /// The lowest block that a consumer of this filter waits for.
@@ -174,7 +178,8 @@ extension ContinuityMachine {
                 self.books[index].retryAt = nil
             }
             let id = self.books[index].id
-            guard let next = self.lowestNext(of: id, includingPaused: false) else { continue }
+            // While none of them reads, what they were told is checked all the same.
+            let next = self.lowestNext(of: id, includingPaused: false) ?? tip &+ 1
             if next > tip { self.books[index].spent = 0 }
             if self.requestBlocks(index, from: next, tip) { continue }
             self.requestAudit(index, tip)
@@ -297,19 +302,20 @@ extension ContinuityMachine {
     private mutating func requestAudit(_ index: Int, _ tip: UInt64) {
         let book = self.books[index]
         guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
-        guard let unaudited = self.lowestUnaudited(of: book.id) else { return }
-        let first = max(unaudited, base.number)
+        guard let first = self.lowestUnaudited(of: book.id, from: base.number) else { return }
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
-        guard tip >= first + book.auditInterval + 1 else { return }
+        let interval = min(book.auditInterval, max(self.limits.blocks / 2, 1))
+        guard tip >= first + interval + 1 else { return }
         let hasRoom = self.mayWait(book, blocks: tip - first)
         if hasRoom, book.auditAt != nil { return }
-        let span = min(book.auditInterval, self.planner.span)
+        let span = min(interval, self.planner.span)
         // What was told is known: an answer is no longer than it need be.
         var last = first
         var weight = book.entries[first]?.weight ?? 0
         while last - first + 1 < span {
-            weight += book.entries[last + 1]?.weight ?? 0
-            guard weight <= self.limits.answer else { break }
+            let more = weight + (book.entries[last + 1]?.weight ?? 0)
+            guard more <= self.limits.answer else { break }
+            weight = more
             last += 1
         }
         let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(
@@ -317,7 +323,8 @@ extension ContinuityMachine {
         ).max()
         guard let passed, passed > last else { return }
         let pace = UInt64(min(Double(weight) / Double(self.limits.auditedPerSecond) * 1e9, 1e11))
-        let due = min(book.auditedAt &+ pace, book.pushedAt &+ Self.burstPause)
+        let burstEnd = min(book.pushedAt &+ Self.burstPause, book.burstBeganAt &+ Self.longestBurst)
+        let due = min(book.auditedAt &+ pace, burstEnd)
         if hasRoom, self.now < due {
             self.books[index].auditAt = due
             return
@@ -329,7 +336,7 @@ extension ContinuityMachine {
 
     /// Whether the audit of so many blocks may wait: not at the end, nor where blocks or keys would have to be forgotten.
     private func mayWait(_ book: LogBook, blocks: UInt64) -> Bool {
-        !self.isOver && blocks < self.limits.blocks && book.entries.keys < Self.mostUnauditedKeys
+        !self.isOver && blocks < self.limits.blocks && book.entries.keys < self.limits.unauditedKeys
     }
 
     // MARK: - Answers
@@ -546,7 +553,7 @@ extension ContinuityMachine {
     /// A block's logs were let go. Who could have been told of them lags; who holds blocks back by its own wish does not.
     private mutating func noteLag(_ book: Int, from number: UInt64) {
         for index in self.consumers.indices where self.consumers[index].options.filter == self.books[book].id {
-            guard self.consumers[index].validNext <= number,
+            guard self.consumers[index].state == .running, self.consumers[index].validNext <= number,
                 number <= self.ceiling(self.consumers[index].options.finality) ?? 0
             else { continue }
             self.consumers[index].lagsFrom = min(self.consumers[index].lagsFrom ?? .max, number)
@@ -556,9 +563,13 @@ extension ContinuityMachine {
     /// The block whose logs are to go; nil where there is room, or none can go.
     private mutating func leastWanted(_ index: Int) -> UInt64? {
         guard self.books[index].entries.bytes > self.books[index].toldLimit else { return nil }
-        let numbers = self.books[index].entries.numbersWithLogs()
+        let numbers = self.books[index].entries.numbersFromFirstWhole()
         let book = self.books[index]
-        let consumers = self.consumers.filter { $0.options.filter == book.id && $0.state == .running }
+        let ofBook = self.consumers.filter { $0.options.filter == book.id }
+        let consumers = ofBook.filter { $0.state == .running }
+        // Those that are about to begin will want logs that everyone else was told of.
+        let isAwaited = ofBook.contains { $0.state == .starting }
+        guard !isAwaited || book.entries.bytes > book.limit else { return nil }
         let nexts = consumers.map(\.validNext)
         let lowest = nexts.min() ?? .max
         func canGo(_ number: UInt64) -> Bool {

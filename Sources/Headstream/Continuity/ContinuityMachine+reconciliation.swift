@@ -116,7 +116,7 @@ extension ContinuityMachine {
         }
         if contradicted, !block.isOfPeer { self.distrustBlooms() }
         if let lowest, let base = self.window.base, base.number > lowest {
-            for index in self.books.indices { self.books[index].entries.forget(below: base.number) }
+            for index in self.books.indices { self.books[index].forget(below: base.number) }
         }
     }
 

@@ -73,6 +73,8 @@ package struct ContinuityMachine: Sendable {
         /// So many bytes of logs that were told already are asked for again a second, by audits, while others are pushed: in
         /// a burst most of what is read is what was not known.
         package var auditedPerSecond = 1 << 20
+        /// The most keys that are kept of a filter's logs whose audit waits for the end of a burst: 4 MiB of them.
+        package var unauditedKeys = 1 << 18
 
         package init(blocks: UInt64 = 1024, requests: Int = 512) {
             self.blocks = max(blocks, 1)
@@ -155,10 +157,10 @@ package struct ContinuityMachine: Sendable {
         self.window = ChainWindow(capacity: Self.capacity(limits))
     }
 
-    /// The blocks of the limit may all wait for their audits; so many more come while these are made.
+    /// The blocks of the limit may all wait for their audits; the others come while these are made.
     private static func capacity(_ limits: Limits) -> Int {
         let blocks = Int(clamping: min(limits.blocks, 1 << 20))
-        return blocks + max(blocks / 4, 64)
+        return blocks + blocks / 4 + 64
     }
 
     /// Somebody wants more to be caught up with: the largest limits count for all.

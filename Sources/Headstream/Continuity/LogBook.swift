@@ -111,9 +111,11 @@ struct LogBook: Sendable {
     var disputes: [UInt64] = []
     /// The move at which an audit was last refused as inconclusive; the next waits for another.
     var auditRefusedAt: UInt64?
-    /// When the last audit began, or else the book, and when logs were last pushed for it.
+    /// When the last audit began, or else the book.
     var auditedAt: UInt64
+    /// When logs were last pushed for it, and since when they have been without a pause.
     var pushedAt: UInt64 = 0
+    var burstBeganAt: UInt64 = 0
     /// When it is seen whether an audit that waits may begin.
     var auditAt: UInt64?
 
@@ -234,6 +236,12 @@ struct LogBook: Sendable {
         }
         self.disputes.removeAll { numbers.contains($0) }
         self.highestPushed = min(self.highestPushed, numbers.lowerBound)
+    }
+
+    /// The window has forgotten the blocks below a number.
+    mutating func forget(below number: UInt64) {
+        self.entries.forget(below: number)
+        self.disputes.removeAll { $0 < number }
     }
 
     /// The window begins anew elsewhere.

@@ -44,7 +44,7 @@ struct LogEntries: Sendable {
     func bytes(of number: UInt64) -> Int { self.place(number).map { self.slots[$0].bytes } ?? 0 }
 
     /// The numbers from the lowest that has whole logs on.
-    mutating func numbersWithLogs() -> Range<UInt64> {
+    mutating func numbersFromFirstWhole() -> Range<UInt64> {
         while self.whole < self.slots.count, self.slots[self.whole].bytes == 0 { self.whole += 1 }
         return self.first + UInt64(self.whole)..<self.first + UInt64(self.slots.count)
     }

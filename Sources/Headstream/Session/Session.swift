@@ -333,7 +333,7 @@ struct KeptSubscription: Sendable {
     var staysOnMain = false
     /// Of one that is the session's own, which no user asked for.
     var own: Own?
-    /// Whether such a one has ever been acknowledged.
+    /// Whether it has been acknowledged since the session keeps it.
     var wasAcknowledged = false
 
     /// What is called on the loop for one of the session's own. Apart, since users' subscriptions are many and have none.

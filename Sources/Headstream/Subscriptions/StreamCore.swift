@@ -78,7 +78,8 @@ final class StreamCore<Decoder: NotificationDecoder> {
         }
     }
 
-    /// Sees to it that ``itemInHand()`` has an item, or asks again; false at the end. Throws what could not be read.
+    /// Waits for more where nothing is left in hand; false at the end. Throws what could not be read. Behind it
+    /// ``itemInHand()`` is asked again, and may have nothing yet.
     ///
     /// An item that an asynchronous function returns is copied on its way, more than once: this one returns none.
     @inline(never)

@@ -4,7 +4,7 @@ package import HeadstreamLocks
 ///
 /// An object, because the standard library does not tell a continuation's layout, and state that holds one directly costs
 /// each lock operation dear. Not a checked one: it is resumed by whoever takes the object out of the state, which happens
-/// once, and the check costs more than the rest of a wake-up.
+/// once, and the check makes another object at each wake-up.
 package final class SuspendedConsumer: Sendable {
     private let continuation: UnsafeContinuation<Void, Never>
 

@@ -49,6 +49,23 @@ struct CoverageTests {
         #expect(run.check(upTo: 2).isEmpty)
     }
 
+    @Test("A block that comes back is whole, though its logs had been let go and only some of them are pushed again")
+    func comesBackLetGo() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        let first = run.chain.mine([Self.event, Self.event, Self.event])
+        run.settle()
+        #expect(run.machine.books[0].entries.bytes(of: first.number) == 0)
+        run.chain.reorganise(depth: 1, events: [[]])
+        run.settle()
+        run.inSilence { $0.return(to: first.hash) }
+        run.handle(.head(first.header))
+        Self.push(&run, first, 0..<1)
+        run.settle()
+        Self.mineOthers(&run, 4)
+        #expect(run.logs(id).count == 3)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
     @Test("A block whose first logs came before the acknowledgement, and whose head after it, is asked for")
     func acknowledgedBetween() {
         var (run, id) = Self.start()

@@ -18,9 +18,11 @@ struct LogContinuityTests {
         _ quirks: SimulatedQuirks = SimulatedQuirks(),
         audit: Int = 32,
         delivery: LogDelivery = .pushed,
-        limits: ContinuityMachine.Limits = .init()
+        limits: ContinuityMachine.Limits = .init(),
+        bufferLimit: Int = 1 << 24
     ) -> (ContinuityRun, ConsumerID) {
         var run = ContinuityRun(seed: 1, quirks: quirks, limits: limits)
+        run.bufferLimit = bufferLimit
         let id = run.join(run.addFilter(Self.filter, audit: audit, delivery: delivery))
         run.start()
         return (run, id)
@@ -75,23 +77,100 @@ struct LogContinuityTests {
         #expect(run.fold(id).rollbacks == 0)
     }
 
-    @Test("While logs go on coming, so many bytes of them are audited a second, and no more")
+    @Test("In a burst so many bytes are audited a second; what goes on for longer than five seconds is none")
     func pace() {
         var limits = ContinuityMachine.Limits()
-        limits.auditedPerSecond = 1_000
+        limits.auditedPerSecond = 10_000
         var (run, id) = Self.start(limits: limits)
         run.slowestAnswer = 1
-        let weight = 2 * ContinuityEvent.weight(of: Log())
-        // Ten blocks a second, for a minute.
-        for _ in 0..<600 {
-            run.now += 100_000_000
+        /// Ten blocks a second. 32 of them weigh 25,600 bytes.
+        func mine(_ blocks: Int) {
+            for _ in 0..<blocks {
+                run.now += 100_000_000
+                run.chain.mine([Self.event, Self.event])
+                run.settle(deadlines: 0)
+            }
+        }
+        mine(48)
+        #expect(run.requestCount == 2)
+        mine(552)
+        #expect(run.logs(id).count == 1_200)
+        #expect(run.requestCount == 1 + 598 / 32)
+    }
+
+    @Test("What was told is audited while nobody reads, too")
+    func auditWhilePaused() {
+        var limits = ContinuityMachine.Limits()
+        limits.auditedPerSecond = 1_000
+        var (run, id) = Self.start(limits: limits, bufferLimit: 20_000)
+        run.slowestAnswer = 1
+        func mine(_ blocks: Int) {
+            for _ in 0..<blocks {
+                run.chain.mine([Self.event])
+                run.settle(deadlines: 0)
+            }
+        }
+        mine(40)
+        run.pause(id)
+        mine(20)
+        #expect(run.machine.isPaused(id))
+        #expect(run.machine.books[0].entries.keys >= 50)
+        run.settle()
+        // Those that were audited have none.
+        #expect(run.machine.books[0].entries.keys < 30)
+        run.resume(id)
+        run.settle()
+        #expect(run.logs(id).count == 60)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Blocks that the window forgets before an audit was answered are in a gap, and audits go on behind it")
+    func unansweredAudit() {
+        var (run, id) = Self.start(limits: ContinuityMachine.Limits(blocks: 64))
+        for _ in 0..<34 {
+            run.chain.mine([Self.event])
+            run.settle()
+        }
+        // The next audit is not answered: 64 blocks, a quarter more, and 64.
+        let asked = run.requestCount
+        for _ in 0..<200 {
+            run.chain.mine([Self.event])
+            run.collect()
+            while run.deliverOne() {}
+        }
+        #expect(run.requestCount == asked + 1)
+        let gaps = run.fold(id).gaps
+        #expect(gaps.count == 1)
+        // All that waited for it, as far as it had been told.
+        #expect(gaps.first.map { (144...146).contains($0.count) } == true, "\(gaps)")
+        run.settle()
+        let answered = run.requestCount
+        for _ in 0..<64 {
+            run.chain.mine([Self.event])
+            run.settle()
+        }
+        #expect(run.requestCount <= answered + 4)
+        #expect(run.fold(id).gaps.count == 1)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("No audit waits where so many logs do that their keys would take too much room")
+    func keysOfABurst() {
+        var limits = ContinuityMachine.Limits()
+        limits.auditedPerSecond = 10_000
+        limits.unauditedKeys = 200
+        var (run, id) = Self.start(limits: limits)
+        run.slowestAnswer = 1
+        var most = 0
+        for _ in 0..<400 {
             run.chain.mine([Self.event, Self.event])
             run.settle(deadlines: 0)
+            most = max(most, run.machine.books[0].entries.keys)
         }
-        #expect(run.logs(id).count == 1_200)
-        // Of 32 blocks each.
-        let audited = (run.requestCount - 1) * 32 * weight
-        #expect((45_000...60_000).contains(audited), "\(audited)")
+        // Until an audit of 32 blocks has made room.
+        #expect(most <= 204)
+        #expect(run.requestCount > 8)
+        #expect(run.logs(id).count == 800)
     }
 
     @Test("Audits that wait are made at once when no block will come any more")
