@@ -119,7 +119,9 @@ extension Eth {
     ///   - continuity: with the most to catch up with.
     ///   - start: where to begin; above the newest block by default.
     ///   - finality: until when a block's logs are held back; not at all by default.
-    ///   - audit: pushed logs are compared with what `eth_getLogs` gives every so many blocks; 1 holds each block until then.
+    ///   - audit: pushed logs are compared with what `eth_getLogs` gives every so many blocks, at most half of the limit; 1
+    ///     holds each block until then. In a burst of logs that waits until it is over, five seconds at most, and the cursor
+    ///     with it.
     ///   - delivery: whether logs are pushed, or asked for block by block, which is cheaper for filters with several logs a
     ///     block on hosted nodes.
     ///   - verify: how far what the node says is checked.

@@ -80,10 +80,10 @@ struct LogContinuityTests {
     @Test("In a burst so many bytes are audited a second; what goes on for longer than five seconds is none")
     func pace() {
         var limits = ContinuityMachine.Limits()
-        limits.auditedPerSecond = 10_000
+        limits.auditedPerSecond = 6_000
         var (run, id) = Self.start(limits: limits)
         run.slowestAnswer = 1
-        /// Ten blocks a second. 32 of them weigh 25,600 bytes.
+        /// Ten blocks a second. 32 of them weigh 25,600 bytes, of which so many are asked for in 4.3 seconds.
         func mine(_ blocks: Int) {
             for _ in 0..<blocks {
                 run.now += 100_000_000
@@ -91,7 +91,9 @@ struct LogContinuityTests {
                 run.settle(deadlines: 0)
             }
         }
-        mine(48)
+        mine(36)
+        #expect(run.requestCount == 1)
+        mine(12)
         #expect(run.requestCount == 2)
         mine(552)
         #expect(run.logs(id).count == 1_200)
@@ -121,6 +123,25 @@ struct LogContinuityTests {
         run.resume(id)
         run.settle()
         #expect(run.logs(id).count == 60)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
+    @Test("Logs that one consumer was told of are kept for another that reads more slowly, as far as there is room")
+    func keptForOthers() {
+        var (run, _) = Self.start(bufferLimit: 20_000)
+        let slow = run.join(run.filters[0].id)
+        run.settle()
+        run.pause(slow)
+        for _ in 0..<20 {
+            run.chain.mine([Self.event])
+            run.settle(deadlines: 0)
+        }
+        #expect(run.machine.isPaused(slow))
+        let before = run.requestCount
+        run.resume(slow)
+        run.settle(deadlines: 0)
+        #expect(run.logs(slow).count == 20)
+        #expect(run.requestCount == before)
         #expect(run.check(upTo: 2).isEmpty)
     }
 
