@@ -149,10 +149,10 @@ struct ContinuityConsumer: Sendable {
         return low < self.told.count && self.told[low].number == number
     }
 
-    /// A range of blocks was compared with an answer.
+    /// A range of blocks was compared with an answer, as far as they had been told.
     mutating func audited(_ range: ClosedRange<UInt64>) {
         guard range.lowerBound <= self.unaudited else { return }
-        self.unaudited = max(self.unaudited, range.upperBound &+ 1)
+        self.unaudited = max(self.unaudited, min(range.upperBound &+ 1, self.validNext))
     }
 
     /// What was told above a number is void, if anything was.

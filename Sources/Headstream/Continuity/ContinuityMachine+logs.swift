@@ -132,11 +132,17 @@ extension ContinuityMachine {
     // MARK: - Consumers of a filter
 
     /// The lowest block that a consumer of this filter was told, or will be, and that no audit has confirmed.
-    ///
-    /// - Parameter base: consumers that the window has left behind with theirs are not asked.
-    private func lowestUnaudited(of id: FilterID, from base: UInt64 = 0) -> UInt64? {
-        self.consumers.lazy
-            .filter { $0.options.filter == id && $0.state == .running && $0.unaudited >= base }
+    private func lowestUnaudited(of id: FilterID) -> UInt64? {
+        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.unaudited).min()
+    }
+
+    /// The lowest block in the window behind which a consumer of this filter has been told so many that no audit has
+    /// confirmed.
+    private func firstToAudit(of id: FilterID, _ count: UInt64) -> UInt64? {
+        guard let base = self.window.base?.number else { return nil }
+        return self.consumers.lazy
+            .filter { $0.options.filter == id && $0.state == .running }
+            .filter { $0.unaudited >= base && $0.validNext >= $0.unaudited &+ count }
             .map(\.unaudited).min()
     }
 
@@ -301,11 +307,10 @@ extension ContinuityMachine {
 
     private mutating func requestAudit(_ index: Int, _ tip: UInt64) {
         let book = self.books[index]
-        guard let base = self.window.base, book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
-        guard let first = self.lowestUnaudited(of: book.id, from: base.number) else { return }
+        guard book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
         let interval = min(book.auditInterval, max(self.limits.blocks / 2, 1))
-        guard tip >= first + interval + 1 else { return }
+        guard let first = self.firstToAudit(of: book.id, interval), tip >= first + interval + 1 else { return }
         let hasRoom = self.mayWait(book, blocks: tip - first)
         if hasRoom, book.auditAt != nil { return }
         let span = min(interval, self.planner.span)
@@ -318,10 +323,6 @@ extension ContinuityMachine {
             weight = more
             last += 1
         }
-        let passed = self.consumers.lazy.filter { $0.options.filter == book.id && $0.state == .running }.map(
-            \.validNext
-        ).max()
-        guard let passed, passed > last else { return }
         let pace = UInt64(min(Double(weight) / Double(self.limits.auditedPerSecond) * 1e9, 1e11))
         let burstEnd = min(book.pushedAt &+ Self.burstPause, book.burstBeganAt &+ Self.longestBurst)
         let due = min(book.auditedAt &+ pace, burstEnd)

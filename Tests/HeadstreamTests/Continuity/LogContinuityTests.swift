@@ -126,6 +126,34 @@ struct LogContinuityTests {
         #expect(run.check(upTo: 2).isEmpty)
     }
 
+    @Test("What a consumer has not been told yet is not audited for it, though another one is further")
+    func auditOfUntold() {
+        var (run, id) = Self.start(bufferLimit: 20_000)
+        run.pause(id)
+        for _ in 0..<20 {
+            run.chain.mine([Self.event])
+            run.settle()
+        }
+        #expect(run.machine.isPaused(id))
+        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
+        run.handle(.head(block.header))
+        run.handle(.logs(run.filters[0].id, [block.logs[1]]))
+        func mineOthers(_ count: Int) {
+            for _ in 0..<count {
+                run.chain.mine([Self.other])
+                run.settle()
+            }
+        }
+        mineOthers(20)
+        run.join(run.filters[0].id)
+        mineOthers(20)
+        run.resume(id)
+        run.settle()
+        mineOthers(40)
+        #expect(run.logs(id).count == 22)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
     @Test("Logs that one consumer was told of are kept for another that reads more slowly, as far as there is room")
     func keptForOthers() {
         var (run, _) = Self.start(bufferLimit: 20_000)
