@@ -190,7 +190,9 @@ struct LogBook: Sendable {
     mutating func blockAdded(_ block: ChainBlock, bloomsAreTrusted: Bool) -> Bool {
         let waited = self.options.delivery == .pushed ? self.waiting.take(block.number, block.hash) : nil
         let mayMatch = self.mayMatch(block, bloomsAreTrusted: bloomsAreTrusted)
-        guard waited != nil || mayMatch else { return false }
+        // Where it was forgotten that logs waited, one of this block's may have: whatever its bloom says, it is asked for.
+        let isInDoubt = self.waiting.droppedTo.map { block.number <= $0 } ?? false
+        guard waited != nil || mayMatch || isInDoubt else { return false }
         var entry = Entry()
         entry.letGo = waited?.letGo ?? 0
         for run in waited?.logs.runs ?? [] { entry.insert(run, seed: self.seed) }
@@ -199,7 +201,7 @@ struct LogBook: Sendable {
             for run in others.logs.runs { entry.insert(run, seed: self.seed) }
         }
         self.entries[block.number] = entry
-        return !mayMatch
+        return waited != nil && !mayMatch
     }
 
     /// The authority's header of a block that another endpoint had brought: where that one's bloom excluded the filter and
