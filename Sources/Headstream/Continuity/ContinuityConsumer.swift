@@ -207,13 +207,16 @@ struct ContinuityConsumer: Sendable {
         return window.ref(number)
     }
 
-    /// Blocks are missing: goes on behind them.
+    /// Blocks are missing: goes on behind them. Where the one that is being told is behind them too, what was told of it
+    /// holds.
     mutating func skip(_ range: ClosedRange<UInt64>, _ window: ChainWindow) {
         while let last = self.told.last, last.number >= range.lowerBound { self.told.removeLast() }
+        if self.next != range.upperBound &+ 1 {
+            self.toldInBlock = 0
+            self.current = nil
+        }
         self.next = range.upperBound &+ 1
         self.unaudited = self.next
-        self.toldInBlock = 0
-        self.current = nil
         self.isCaughtUp = false
         if let ref = window.ref(self.next &- 1) {
             self.position = ref

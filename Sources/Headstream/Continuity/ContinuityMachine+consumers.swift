@@ -175,14 +175,12 @@ extension ContinuityMachine {
     /// Logs that were told, and whose blocks the window has begun to forget before an audit: they are as good as missing. All
     /// that wait for it at once, or the next block would bring the next gap.
     private mutating func skipUnaudited(_ index: Int) {
-        let consumer = self.consumers[index]
-        guard consumer.options.filter != nil, let base = self.window.base, consumer.unaudited < base.number,
-            consumer.next >= base.number
+        let first = self.consumers[index].unaudited
+        let next = self.consumers[index].next
+        guard self.consumers[index].options.filter != nil, let base = self.window.base, first < base.number,
+            next >= base.number
         else { return }
-        self.skip(index, consumer.unaudited...(consumer.next - 1), .beyondLimit)
-        // Of the block that is being told nothing is missing.
-        self.consumers[index].toldInBlock = consumer.toldInBlock
-        self.consumers[index].current = consumer.current
+        self.skip(index, first...(next - 1), .beyondLimit)
     }
 
     private mutating func skip(_ index: Int, _ range: ClosedRange<UInt64>, _ reason: GapReason) {

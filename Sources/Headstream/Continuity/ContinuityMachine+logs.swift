@@ -184,10 +184,10 @@ extension ContinuityMachine {
                 self.books[index].retryAt = nil
             }
             let id = self.books[index].id
-            // While none of them reads, what they were told is checked all the same.
-            let next = self.lowestNext(of: id, includingPaused: false) ?? tip &+ 1
-            if next > tip { self.books[index].spent = 0 }
-            if self.requestBlocks(index, from: next, tip) { continue }
+            let next = self.lowestNext(of: id, includingPaused: false)
+            if let next, next > tip { self.books[index].spent = 0 }
+            // While nobody reads, what they were told is checked all the same.
+            if self.requestBlocks(index, from: next ?? tip &+ 1, tip) { continue }
             self.requestAudit(index, tip)
         }
     }
@@ -561,23 +561,28 @@ extension ContinuityMachine {
         }
     }
 
+    /// Whether a consumer of this filter is about to begin.
+    private func isAwaited(_ id: FilterID) -> Bool {
+        self.consumers.contains { $0.options.filter == id && $0.state == .starting }
+    }
+
     /// The block whose logs are to go; nil where there is room, or none can go.
     private mutating func leastWanted(_ index: Int) -> UInt64? {
-        guard self.books[index].entries.bytes > self.books[index].toldLimit else { return nil }
+        let (id, bytes) = (self.books[index].id, self.books[index].entries.bytes)
+        // Those that are about to begin will want logs that everyone else was told of.
+        guard bytes > self.books[index].toldLimit, bytes > self.books[index].limit || !self.isAwaited(id) else {
+            return nil
+        }
         let numbers = self.books[index].entries.numbersFromFirstWhole()
         let book = self.books[index]
-        let ofBook = self.consumers.filter { $0.options.filter == book.id }
-        let consumers = ofBook.filter { $0.state == .running }
-        // Those that are about to begin will want logs that everyone else was told of.
-        let isAwaited = ofBook.contains { $0.state == .starting }
-        guard !isAwaited || book.entries.bytes > book.limit else { return nil }
+        let consumers = self.consumers.filter { $0.options.filter == id && $0.state == .running }
         let nexts = consumers.map(\.validNext)
         let lowest = nexts.min() ?? .max
         func canGo(_ number: UInt64) -> Bool {
             book.entries.bytes(of: number) > 0 && !nexts.contains(number)
         }
         if let told = numbers.prefix(while: { $0 < lowest }).first(where: canGo) { return told }
-        guard book.entries.bytes > book.limit else { return nil }
+        guard bytes > book.limit else { return nil }
         // What only those wait for that do not read.
         let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
         return numbers.reversed().first { $0 > lowest && $0 < reading && canGo($0) }

@@ -387,12 +387,30 @@ struct ContinuityRun {
 
     /// A block a second, each followed by whatever it brings about.
     mutating func mine(_ count: Int = 1, logs: Int = 0) {
+        for _ in 0..<count { self.mine(1, of: self.chain.randomEvents(logs)) }
+    }
+
+    /// The same with these events in each.
+    mutating func mine(_ count: Int, of events: [SimulatedEvent]) {
         for _ in 0..<count {
             self.now += 1_000_000_000
-            let events = self.chain.randomEvents(logs)
             self.chain.mine(events)
             self.settle()
         }
+    }
+
+    /// A block whose head is pushed, and of whose logs these alone are, each by itself to the first filter.
+    @discardableResult
+    mutating func mine(_ events: [SimulatedEvent], pushing places: Range<Int>) -> SimulatedBlock {
+        let block = self.inSilence { $0.mine(events) }
+        self.handle(.head(block.header))
+        self.push(block, places)
+        return block
+    }
+
+    /// Only these of a block's logs are pushed, each by itself to the first filter.
+    mutating func push(_ block: SimulatedBlock, _ places: Range<Int>) {
+        for log in block.logs[places] { self.handle(.logs(self.filters[0].id, [log])) }
     }
 
     // MARK: - Looking

@@ -8,6 +8,7 @@ import Testing
 @Suite("Continuity: blocks of which some logs are pushed")
 struct CoverageTests {
     private static let event = SimulatedEvent(address: SimulatedChain.address(1))
+    /// Of blocks with these alone nothing is asked for, as their blooms exclude the filter, and nothing is in front of the next.
     private static let other = SimulatedEvent(address: SimulatedChain.address(2))
 
     private static func start(bufferLimit: Int = 1 << 24) -> (ContinuityRun, ConsumerID) {
@@ -19,20 +20,6 @@ struct CoverageTests {
         return (run, id)
     }
 
-    /// Blocks that their blooms exclude: nothing of them is asked for, and nothing is in front of the next.
-    private static func mineOthers(_ run: inout ContinuityRun, _ count: Int) {
-        for _ in 0..<count {
-            run.now += 1_000_000_000
-            run.chain.mine([Self.other])
-            run.settle()
-        }
-    }
-
-    /// Only these of a block's logs are pushed.
-    private static func push(_ run: inout ContinuityRun, _ block: SimulatedBlock, _ places: Range<Int>) {
-        for log in block.logs[places] { run.handle(.logs(run.filters[0].id, [log])) }
-    }
-
     @Test("Edge case 98: a block that comes back is whole, though only some of its logs have been pushed again")
     func comesBack() {
         var (run, id) = Self.start()
@@ -42,26 +29,9 @@ struct CoverageTests {
         run.settle()
         run.inSilence { $0.return(to: first.hash) }
         run.handle(.head(first.header))
-        Self.push(&run, first, 0..<1)
+        run.push(first, 0..<1)
         run.settle()
         run.mine(4)
-        #expect(run.logs(id).count == 3)
-        #expect(run.check(upTo: 2).isEmpty)
-    }
-
-    @Test("A block that comes back is whole, though its logs had been let go and only some of them are pushed again")
-    func comesBackLetGo() {
-        var (run, id) = Self.start(bufferLimit: 2_000)
-        let first = run.chain.mine([Self.event, Self.event, Self.event])
-        run.settle()
-        #expect(run.machine.books[0].entries.bytes(of: first.number) == 0)
-        run.chain.reorganise(depth: 1, events: [[]])
-        run.settle()
-        run.inSilence { $0.return(to: first.hash) }
-        run.handle(.head(first.header))
-        Self.push(&run, first, 0..<1)
-        run.settle()
-        Self.mineOthers(&run, 4)
         #expect(run.logs(id).count == 3)
         #expect(run.check(upTo: 2).isEmpty)
     }
@@ -73,7 +43,7 @@ struct CoverageTests {
         run.connect()
         let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.acknowledgeAll()
-        Self.push(&run, block, 1..<2)
+        run.push(block, 1..<2)
         run.handle(.head(block.header))
         run.settle()
         run.mine(4)
@@ -86,7 +56,7 @@ struct CoverageTests {
     func headNotPushed() {
         var (run, id) = Self.start()
         let block = run.inSilence { $0.mine([Self.event, Self.event]) }
-        Self.push(&run, block, 0..<1)
+        run.push(block, 0..<1)
         run.mine(5)
         #expect(run.logs(id).count == 2)
         #expect(run.fold(id).rollbacks == 0)
@@ -111,10 +81,10 @@ struct CoverageTests {
     func letGoWhileWaiting() {
         var (run, id) = Self.start(bufferLimit: 2_000)
         let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event, Self.event]) }
-        Self.push(&run, block, 0..<3)
+        run.push(block, 0..<3)
         #expect(run.machine.books[0].waiting.bytes < 500)
         run.handle(.head(block.header))
-        Self.push(&run, block, 3..<4)
+        run.push(block, 3..<4)
         run.settle()
         run.mine(4)
         #expect(run.logs(id).count == 4)
@@ -127,11 +97,11 @@ struct CoverageTests {
         var (run, id) = Self.start(bufferLimit: 2_000)
         run.inSilence { $0.mine(blocks: Array(repeating: [Self.event, Self.event], count: 6)) }
         let blocks = run.chain.canonical.suffix(6)
-        for block in blocks { Self.push(&run, block, 0..<1) }
+        for block in blocks { run.push(block, 0..<1) }
         #expect(run.machine.books[0].waiting.droppedTo != nil)
         for block in blocks {
             run.handle(.head(block.header))
-            Self.push(&run, block, 1..<2)
+            run.push(block, 1..<2)
         }
         run.settle()
         run.mine(4)
@@ -142,10 +112,8 @@ struct CoverageTests {
     @Test("Pushed logs that were lost on their way are asked for, also those of a block that is being told")
     func lostOnTheirWay() {
         var (run, id) = Self.start()
-        Self.mineOthers(&run, 3)
-        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
-        run.handle(.head(block.header))
-        Self.push(&run, block, 0..<1)
+        run.mine(3, of: [Self.other])
+        run.mine([Self.event, Self.event], pushing: 0..<1)
         #expect(run.logs(id).count == 1)
         run.handle(.logsLost(run.filters[0].id))
         run.settle()
@@ -168,7 +136,7 @@ struct CoverageTests {
         run.settle()
         run.inSilence { $0.return(to: last.hash) }
         for block in branch { run.handle(.head(block.header)) }
-        Self.push(&run, first, 0..<1)
+        run.push(first, 0..<1)
         run.settle()
         run.mine(4)
         #expect(run.logs(id).count == 3)
@@ -185,7 +153,7 @@ struct CoverageTests {
         let block = run.inSilence { $0.mine([Self.event, Self.event]) }
         run.handle(.head(block.header))
         run.acknowledgeAll()
-        Self.push(&run, block, 1..<2)
+        run.push(block, 1..<2)
         run.answer(with: [.header(before)])
         run.settle()
         run.mine(4)
@@ -196,11 +164,9 @@ struct CoverageTests {
     @Test("What was told before a connection was lost is asked for again: the rest may have been on its way")
     func lostWithTheConnection() {
         var (run, id) = Self.start()
-        Self.mineOthers(&run, 3)
-        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
-        run.handle(.head(block.header))
-        Self.push(&run, block, 0..<1)
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
+        let block = run.mine([Self.event, Self.event], pushing: 0..<1)
+        run.mine(3, of: [Self.other])
         #expect(run.numbers(id).last == block.number + 3)
         run.disconnect()
         run.start()
@@ -211,17 +177,17 @@ struct CoverageTests {
     @Test("An answer that lacks logs that were pushed counts only when it is repeated")
     func lackingAnswer() {
         var (run, id) = Self.start()
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
         run.chain.mine([Self.event, Self.event])
         run.settle()
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
         run.disconnect()
         run.connect()
         run.acknowledgeAll()
         run.answerOne()
         run.answer(with: [.logs([])])
         run.settle()
-        Self.mineOthers(&run, 4)
+        run.mine(4, of: [Self.other])
         #expect(run.logs(id).count == 2)
         #expect(run.fold(id).rollbacks == 0)
         #expect(run.check(upTo: 2).isEmpty)
@@ -230,19 +196,17 @@ struct CoverageTests {
     @Test("A block whose logs were let go is asked for, though the last of them comes when there is room again")
     func letGoBeforeTheLast() {
         var (run, id) = Self.start(bufferLimit: 2_000)
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
         run.pause(id)
         run.chain.mine([Self.event, Self.event])
         run.settle()
         #expect(run.machine.isPaused(id))
-        let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event, Self.event]) }
-        run.handle(.head(block.header))
-        Self.push(&run, block, 0..<3)
+        let block = run.mine([Self.event, Self.event, Self.event, Self.event], pushing: 0..<3)
         #expect(run.machine.books[0].entries.bytes(of: block.number) == 0)
         run.resume(id)
-        Self.push(&run, block, 3..<4)
+        run.push(block, 3..<4)
         run.settle()
-        Self.mineOthers(&run, 4)
+        run.mine(4, of: [Self.other])
         #expect(run.logs(id).count == 6)
         #expect(run.fold(id).rollbacks == 0)
         #expect(run.check(upTo: 2).isEmpty)
@@ -251,13 +215,11 @@ struct CoverageTests {
     @Test("Logs that come together and out of order: what was told behind the first place of them is told again")
     func outOfOrder() {
         var (run, id) = Self.start()
-        Self.mineOthers(&run, 3)
-        let block = run.inSilence { $0.mine([Self.event, Self.event, Self.event]) }
-        run.handle(.head(block.header))
-        Self.push(&run, block, 1..<2)
+        run.mine(3, of: [Self.other])
+        let block = run.mine([Self.event, Self.event, Self.event], pushing: 1..<2)
         run.handle(.logs(run.filters[0].id, [block.logs[2], block.logs[0]]))
         #expect(run.logs(id) == block.logs)
-        Self.mineOthers(&run, 4)
+        run.mine(4, of: [Self.other])
         #expect(run.check(upTo: 2).isEmpty)
     }
 }

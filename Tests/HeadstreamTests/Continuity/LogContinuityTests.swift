@@ -135,21 +135,13 @@ struct LogContinuityTests {
             run.settle()
         }
         #expect(run.machine.isPaused(id))
-        let block = run.inSilence { $0.mine([Self.event, Self.event]) }
-        run.handle(.head(block.header))
-        run.handle(.logs(run.filters[0].id, [block.logs[1]]))
-        func mineOthers(_ count: Int) {
-            for _ in 0..<count {
-                run.chain.mine([Self.other])
-                run.settle()
-            }
-        }
-        mineOthers(20)
+        run.mine([Self.event, Self.event], pushing: 1..<2)
+        run.mine(20, of: [Self.other])
         run.join(run.filters[0].id)
-        mineOthers(20)
+        run.mine(20, of: [Self.other])
         run.resume(id)
         run.settle()
-        mineOthers(40)
+        run.mine(40, of: [Self.other])
         #expect(run.logs(id).count == 12)
         #expect(run.check(upTo: 2).isEmpty)
     }

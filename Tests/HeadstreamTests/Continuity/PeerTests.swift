@@ -10,21 +10,13 @@ struct PeerTests {
     private static let peer = PeerID(rawValue: 1)
     private static let filter = LogFilter(address: SimulatedChain.address(0))
     private static let event = SimulatedEvent(address: SimulatedChain.address(0), topics: [SimulatedChain.topic(0)])
+    /// Blocks with logs of others alone exclude the filter by their blooms: one of zeros beside transactions says nothing.
     private static let other = SimulatedEvent(address: SimulatedChain.address(1), topics: [SimulatedChain.topic(1)])
 
     /// The chain goes on, and only the peer says so.
     private static func mineForPeer(_ run: inout ContinuityRun, _ blocks: [[SimulatedEvent]]) {
         run.inSilence { chain in for events in blocks { chain.mine(events) } }
         for block in run.chain.canonical.suffix(blocks.count) { run.handle(.peerHead(Self.peer, block.header)) }
-    }
-
-    /// Blocks with logs of others, so that their blooms exclude the filter: one of zeros beside transactions says nothing.
-    private static func mineOthers(_ run: inout ContinuityRun, _ count: Int) {
-        for _ in 0..<count {
-            run.now += 1_000_000_000
-            run.chain.mine([Self.other])
-            run.settle()
-        }
     }
 
     /// The peer announces a block on the newest one that nobody else knows.
@@ -111,7 +103,7 @@ struct PeerTests {
             let filter = run.addFilter(Self.filter)
             let consumer = run.join(filter)
             run.start()
-            Self.mineOthers(&run, 3)
+            run.mine(3, of: [Self.other])
             run.inSilence { $0.mine([Self.event]) }
             let block = run.chain.head
             var header = block.header
@@ -120,7 +112,7 @@ struct PeerTests {
             run.handle(.peerHead(Self.peer, header))
             #expect(run.numbers(consumer).last == block.number)
             if isPushed { run.handle(.head(block.header)) }
-            Self.mineOthers(&run, 3)
+            run.mine(3, of: [Self.other])
             #expect(run.logs(consumer) == block.logs, "\(isPushed)")
             #expect(run.machine.bloomsAreTrusted)
             #expect(run.problems.isEmpty)
@@ -133,7 +125,7 @@ struct PeerTests {
         let filter = run.addFilter(Self.filter)
         let consumer = run.join(filter)
         run.start()
-        Self.mineOthers(&run, 2)
+        run.mine(2, of: [Self.other])
         Self.mineForPeer(&run, [[Self.event, Self.event, Self.event]])
         let block = run.chain.head
         var removed = block.logs[1]
@@ -151,7 +143,7 @@ struct PeerTests {
         run.handle(.head(block.header))
         run.handle(.logs(filter, block.logs))
         #expect(run.logs(consumer) == block.logs && run.fold(consumer).rollbacks == 1)
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
         // Long told, and contradicted by nothing of the authority's.
         var invented = block.logs[2]
         invented.logIndex = 9
@@ -181,7 +173,7 @@ struct PeerTests {
         let filter = run.addFilter(Self.filter)
         let consumer = run.join(filter)
         run.start()
-        Self.mineOthers(&run, 3)
+        run.mine(3, of: [Self.other])
         let requests = run.requestCount
         Self.mineForPeer(&run, [[Self.event], [Self.other], [Self.other], [Self.other]])
         #expect(run.requestCount == requests)
@@ -199,7 +191,7 @@ struct PeerTests {
             let filter = run.addFilter(Self.filter)
             let consumer = run.join(filter)
             run.start()
-            Self.mineOthers(&run, 3)
+            run.mine(3, of: [Self.other])
             run.handle(.peerAcknowledged(Self.peer, filter))
             if isLost {
                 Self.mineForPeer(&run, [[Self.other]])
