@@ -17,9 +17,16 @@ extension BlockHeader {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no header.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
-            var header = BlockHeader.empty()
-            if !self.decodeByShape(bytes, into: &header) { header = try self.decodeUnusual(bytes) }
+            var header = BlockHeader.blank.value
+            try self.decode(bytes, into: &header)
             return header
+        }
+
+        /// Decodes one header into an empty one, which holds anything where it throws.
+        @inline(__always)
+        package mutating func decode(_ bytes: UnsafeRawBufferPointer, into header: inout BlockHeader) throws(ValueError)
+        {
+            if !self.decodeByShape(bytes, into: &header) { header = try self.decodeUnusual(bytes) }
         }
 
         @inline(__always)
@@ -32,13 +39,13 @@ extension BlockHeader {
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
             for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
-                var header = BlockHeader.empty()
+                var header = BlockHeader.blank.value
                 if header.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return header
                 }
             }
-            var header = BlockHeader.empty()
+            var header = BlockHeader.blank.value
             if !header.fill(from: bytes) {
                 var reader = JSONReader(bytes)
                 header = try BlockHeader(from: &reader)
@@ -138,22 +145,7 @@ extension BlockHeader {
         }
     }
 
-    /// The same as `BlockHeader()`, whose members' empty values are all zero bits, in one copy: the memberwise form is built, copied
-    /// and copied again.
-    @inline(__always)
-    static func empty() -> BlockHeader { self.zeros.move() }
-
-    /// Zeroed memory of the type's size, never written: to move out of it reads it only, since no member of an empty value is
-    /// a reference. Hence safe to share.
-    nonisolated(unsafe) private static let zeros: UnsafeMutablePointer<BlockHeader> = {
-        let room = UnsafeMutablePointer<BlockHeader>.allocate(capacity: 1)
-        UnsafeMutableRawPointer(room).initializeMemory(
-            as: UInt8.self,
-            repeating: 0,
-            count: MemoryLayout<BlockHeader>.size
-        )
-        return room
-    }()
+    package static let blank = Blank(BlockHeader.self)
 
     /// Reads a header of this shape into an empty one; false where it does not fit, and the header then holds anything.
     ///

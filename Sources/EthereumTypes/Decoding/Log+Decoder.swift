@@ -17,20 +17,15 @@ extension Log {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no log.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
-            var log = Log.empty()
-            if !self.decodeByShape(bytes, into: &log) { log = try self.decodeUnusual(bytes) }
+            var log = Log.blank.value
+            try self.decode(bytes, into: &log)
             return log
         }
 
-        /// Decodes one log into uninitialised memory, which it leaves so where it throws.
-        package mutating func decode(
-            _ bytes: UnsafeRawBufferPointer,
-            to place: UnsafeMutablePointer<Log>
-        ) throws(ValueError) {
-            place.initialize(to: Log.empty())
-            if self.decodeByShape(bytes, into: &place.pointee) { return }
-            place.deinitialize(count: 1)
-            place.initialize(to: try self.decodeUnusual(bytes))
+        /// Decodes one log into an empty one, which holds anything where it throws.
+        @inline(__always)
+        package mutating func decode(_ bytes: UnsafeRawBufferPointer, into log: inout Log) throws(ValueError) {
+            if !self.decodeByShape(bytes, into: &log) { log = try self.decodeUnusual(bytes) }
         }
 
         @inline(__always)
@@ -43,13 +38,13 @@ extension Log {
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
             for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
-                var log = Log.empty()
+                var log = Log.blank.value
                 if log.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return log
                 }
             }
-            var log = Log.empty()
+            var log = Log.blank.value
             if !log.fill(from: bytes) {
                 var reader = JSONReader(bytes)
                 log = try Log(from: &reader)
@@ -127,18 +122,7 @@ extension Log {
         }
     }
 
-    /// The same as `Log()`, whose members' empty values are all zero bits, in one copy: the memberwise form is built, copied
-    /// and copied again.
-    @inline(__always)
-    static func empty() -> Log { self.zeros.move() }
-
-    /// Zeroed memory of the type's size, never written: to move out of it reads it only, since no member of an empty value is
-    /// a reference. Hence safe to share.
-    nonisolated(unsafe) private static let zeros: UnsafeMutablePointer<Log> = {
-        let room = UnsafeMutablePointer<Log>.allocate(capacity: 1)
-        UnsafeMutableRawPointer(room).initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<Log>.size)
-        return room
-    }()
+    package static let blank = Blank(Log.self)
 
     /// Reads a log of this shape into an empty one; false where it does not fit, and the log then holds anything.
     ///

@@ -79,6 +79,15 @@ final class GaplessCore<Item: Sendable> {
         return self.hand[self.nextInHand]
     }
 
+    /// The same in place of another; false where there is none. What a function returns is copied on its way.
+    @inline(__always)
+    func takeItem(into item: inout Item) -> Bool {
+        guard self.hasItem else { return false }
+        item = self.hand[self.nextInHand]
+        self.nextInHand += 1
+        return true
+    }
+
     /// The next update; nil at the end, or when the task is cancelled. Where it is there it is taken without another
     /// asynchronous call.
     @inline(__always)

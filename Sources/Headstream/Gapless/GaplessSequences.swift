@@ -98,6 +98,8 @@ public struct GaplessLogs: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let core: GaplessCore<Log>
         private var plain: PlainLogs
+        @usableFromInline
+        let blank = Log.blank
 
         init(core: GaplessCore<Log>, plain: PlainLogs) {
             self.core = core
@@ -110,13 +112,14 @@ public struct GaplessLogs: AsyncSequence, Sendable {
             -> Log?
         {
             while true {
-                if let log = self.logInHand() { return log }
+                var log = self.blank.value
+                if self.take(into: &log) { return log }
                 guard try await self.refill() else { return nil }
             }
         }
 
         @usableFromInline
-        func logInHand() -> Log? { self.core.nextItem() }
+        func take(into log: inout Log) -> Bool { self.core.takeItem(into: &log) }
 
         @usableFromInline
         nonisolated(nonsending) mutating func refill() async throws(Web3Error) -> Bool {

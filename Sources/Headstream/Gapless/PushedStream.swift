@@ -7,7 +7,7 @@ import HeadstreamSockets
 /// It has a buffer as every subscription has; what a read brought is taken from it at the end of the turn.
 ///
 /// `@unchecked Sendable`: touched on the session's loop alone.
-final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
+final class PushedStream<Decoder: InPlaceDecoder>: @unchecked Sendable {
     let local: LocalSubscriptionID
     /// How it is asked for; nil for a request that does not encode.
     private(set) var kept: KeptSubscription?
@@ -89,10 +89,12 @@ final class PushedStream<Decoder: NotificationDecoder>: @unchecked Sendable {
         Array(unsafeUninitializedCapacity: min(reader.count, Self.batch)) { items, count in
             guard let first = items.baseAddress else { return }
             while count < items.count, let record = reader.next() {
+                (first + count).initialize(to: Decoder.blank.value)
                 do {
-                    try decoder.decode(record, to: first + count)
+                    try decoder.decode(record, into: &first[count])
                     count += 1
                 } catch {
+                    (first + count).deinitialize(count: 1)
                     if StreamMarker(record) == nil { isComplete = false }
                 }
             }

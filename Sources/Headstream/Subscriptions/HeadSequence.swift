@@ -36,6 +36,8 @@ public struct HeadSequence: AsyncSequence, Sendable {
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
         let core: StreamCore<BlockHeader.Decoder>
+        @usableFromInline
+        let blank = BlockHeader.blank
 
         /// The next head; nil at the end, or when the task is cancelled.
         @inlinable
@@ -43,13 +45,14 @@ public struct HeadSequence: AsyncSequence, Sendable {
             -> BlockHeader?
         {
             while true {
-                if let head = self.headInHand() { return head }
+                var head = self.blank.value
+                if self.take(into: &head) { return head }
                 guard try await self.refill() else { return nil }
             }
         }
 
         @usableFromInline
-        func headInHand() -> BlockHeader? { self.core.itemInHand() }
+        func take(into head: inout BlockHeader) -> Bool { self.core.takeItem(into: &head) }
 
         @usableFromInline
         nonisolated(nonsending) func refill() async throws(Web3Error) -> Bool {

@@ -31,6 +31,8 @@ public struct LogSequence: AsyncSequence, Sendable {
     /// Belongs to one task at a time; copies share its place in the stream.
     public struct Iterator: AsyncIteratorProtocol {
         let core: StreamCore<Log.Decoder>
+        @usableFromInline
+        let blank = Log.blank
 
         /// The next log; nil at the end, or when the task is cancelled.
         @inlinable
@@ -38,13 +40,14 @@ public struct LogSequence: AsyncSequence, Sendable {
             -> Log?
         {
             while true {
-                if let log = self.logInHand() { return log }
+                var log = self.blank.value
+                if self.take(into: &log) { return log }
                 guard try await self.refill() else { return nil }
             }
         }
 
         @usableFromInline
-        func logInHand() -> Log? { self.core.itemInHand() }
+        func take(into log: inout Log) -> Bool { self.core.takeItem(into: &log) }
 
         @usableFromInline
         nonisolated(nonsending) func refill() async throws(Web3Error) -> Bool {

@@ -63,11 +63,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     }
 
     /// The next item where it is there and can be read; nil asks for ``refill()``.
-    ///
-    /// Apart, and not `async`, so that the iterators' `next()` can be inlined where they are used: then a loop over what is
-    /// there makes no asynchronous call.
-    @inline(__always)
-    func itemInHand() -> Decoder.Element? {
+    private func itemInHand() -> Decoder.Element? {
         guard self.credit > 0, let record = self.reader.next() else { return nil }
         self.credit &-= 1
         do throws(ValueError) {
@@ -78,8 +74,25 @@ final class StreamCore<Decoder: NotificationDecoder> {
         }
     }
 
-    /// Waits for more where nothing is left in hand; false at the end. Throws what could not be read. Behind it
-    /// ``itemInHand()`` is asked again, and may have nothing yet.
+    /// The same into an empty item; false asks for ``refill()``, and the item then holds anything.
+    ///
+    /// Apart, and not `async`, so that the iterators' `next()` can be inlined where they are used: then a loop over what is
+    /// there makes no asynchronous call.
+    @inline(__always)
+    func takeItem(into item: inout Decoder.Element) -> Bool where Decoder: InPlaceDecoder {
+        guard self.credit > 0, let record = self.reader.next() else { return false }
+        self.credit &-= 1
+        do throws(ValueError) {
+            try self.decoder.decode(record, into: &item)
+            return true
+        } catch {
+            self.setAside(record, error)
+            return false
+        }
+    }
+
+    /// Waits for more where nothing is left in hand; false at the end. Throws what could not be read. Behind it an
+    /// item is asked for again, and there may be none yet.
     ///
     /// An item that an asynchronous function returns is copied on its way, more than once: this one returns none.
     @inline(never)
