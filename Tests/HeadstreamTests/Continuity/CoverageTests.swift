@@ -109,6 +109,25 @@ struct CoverageTests {
         #expect(run.check(upTo: 2).isEmpty)
     }
 
+    @Test("Where it was forgotten that logs of a block waited, it is asked for though its bloom excludes them")
+    func droppedUnderWrongBlooms() {
+        var (run, id) = Self.start(bufferLimit: 2_000)
+        run.mine(3, of: [Self.other])
+        // Each bloom lacks its block's first log.
+        run.chain.quirks.wrongBlooms = 100
+        run.inSilence { $0.mine(blocks: Array(repeating: [Self.event, Self.other], count: 24)) }
+        let blocks = run.chain.canonical.suffix(24)
+        for block in blocks { run.push(block, 0..<1) }
+        // Not only that the logs went: of the lowest blocks it is not known any more that there were any.
+        #expect(run.machine.books[0].waiting.droppedTo != nil)
+        for block in blocks { run.handle(.head(block.header)) }
+        run.settle()
+        run.mine(4, of: [Self.other])
+        #expect(run.logs(id).count == 24)
+        #expect(run.fold(id).rollbacks == 0)
+        #expect(run.check(upTo: 2).isEmpty)
+    }
+
     @Test("Pushed logs that were lost on their way are asked for, also those of a block that is being told")
     func lostOnTheirWay() {
         var (run, id) = Self.start()
