@@ -333,6 +333,8 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
             self.runJobs()
             self.runTurnEnd()
             self.flush()
+            // Who was woken by what the loop woke up for goes on before it looks for more.
+            if blocking { self.lastPoll = Poller.now }
             if self.isStopping {
                 stoppingTurns += 1
                 if self.hasStopped(force: stoppingTurns >= Self.stoppingTurns) { break }
@@ -347,10 +349,7 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
     /// Whether the turn begins with a look at the descriptors. Steps of one task that follow each other closely, from an
     /// actor and back say, share one: the call costs as much as the rest of such a turn.
     private func isPollDue(_ blocking: Bool) -> Bool {
-        if blocking {
-            self.lastPoll = 0
-            return true
-        }
+        if blocking { return true }
         let now = Poller.now
         if now &- self.lastPoll < Self.pollInterval { return false }
         self.lastPoll = now

@@ -79,11 +79,17 @@ final class GaplessCore<Item: Sendable> {
         return self.hand[self.nextInHand]
     }
 
-    /// The same in place of another; false where there is none. What a function returns is copied on its way.
+    /// The same into an empty item; false where there is none. What a function returns is copied on its way.
     @inline(__always)
     func takeItem(into item: inout Item) -> Bool {
         guard self.hasItem else { return false }
-        item = self.hand[self.nextInHand]
+        // By pointers it is one copy; an assignment makes three. Nothing is to be released of what is empty.
+        self.hand.withUnsafeBufferPointer { items in
+            guard let first = items.baseAddress else { return }
+            withUnsafeMutablePointer(to: &item) {
+                $0.initialize(from: first + (self.nextInHand - self.hand.startIndex), count: 1)
+            }
+        }
         self.nextInHand += 1
         return true
     }
