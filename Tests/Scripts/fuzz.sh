@@ -10,7 +10,10 @@ targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || targets=(json frames inflater handshake ipc envelope processor transcript)
 
 export HEADSTREAM_FUZZ=1
-build=(swift build -c release -Xswiftc -enable-testing --sanitize fuzzer --sanitize address --scratch-path .build/fuzz)
+# Both in one flag behind that of --sanitize, which lets the fuzzer have its own main: of several the compiler takes the
+# last, and of two --sanitize SwiftPM makes two, in any order.
+build=(swift build -c release -Xswiftc -enable-testing --sanitize fuzzer -Xswiftc -sanitize=address,fuzzer
+    -Xcc -fsanitize=address,fuzzer-no-link --scratch-path .build/fuzz)
 "${build[@]}" --product HeadstreamFuzz
 program=$("${build[@]}" --show-bin-path)/HeadstreamFuzz
 
