@@ -71,33 +71,96 @@ public struct Web3Error: Error, Hashable, Sendable {
         public static let misuse = Code("misuse")
     }
 
-    public var code: Code
+    public var code: Code {
+        get { self.details.value.code }
+        set { self.details.value.code = newValue }
+    }
+
     /// One line for people, cleaned.
-    public var message: String
+    public var message: String {
+        get { self.details.value.message }
+        set { self.details.value.message = newValue }
+    }
+
     /// The `code` of the node's error object.
-    public var rpcCode: Int64?
+    public var rpcCode: Int64? {
+        get { self.details.value.rpcCode }
+        set { self.details.value.rpcCode = newValue }
+    }
+
     /// Its `message`, as the node wrote it.
-    public var rpcMessage: String?
+    public var rpcMessage: String? {
+        get { self.details.value.rpcMessage }
+        set { self.details.value.rpcMessage = newValue }
+    }
+
     /// Its `data`.
-    public var rpcData: JSONValue?
+    public var rpcData: JSONValue? {
+        get { self.details.value.rpcData }
+        set { self.details.value.rpcData = newValue }
+    }
+
     /// How long to wait before trying again, where the node says so, at most a day.
-    public var retryAfter: Duration?
+    public var retryAfter: Duration? {
+        get { self.details.value.retryAfter }
+        set { self.details.value.retryAfter = newValue }
+    }
+
     /// The HTTP status in place of the WebSocket handshake's 101, or of the proxy's 200.
-    public var httpStatus: Int?
+    public var httpStatus: Int? {
+        get { self.details.value.httpStatus }
+        set { self.details.value.httpStatus = newValue }
+    }
+
     /// The code of the WebSocket close frame (RFC 6455 §7.4); 1006 where the connection ended without one.
-    public var closeCode: UInt16?
+    public var closeCode: UInt16? {
+        get { self.details.value.closeCode }
+        set { self.details.value.closeCode = newValue }
+    }
+
     /// Whether the request had gone out when it failed: if so, its effect is unknown.
-    public var wasSent = false
+    public var wasSent: Bool {
+        get { self.details.value.wasSent }
+        set { self.details.value.wasSent = newValue }
+    }
+
     /// Whether connecting again would end in the same way, where the code alone does not tell.
-    var isPermanent = false
+    var isPermanent: Bool {
+        get { self.details.value.isPermanent }
+        set { self.details.value.isPermanent = newValue }
+    }
+
     /// Whether the loop has ended, so that there is nothing left to connect with.
-    var isEndOfLoop = false
+    var isEndOfLoop: Bool {
+        get { self.details.value.isEndOfLoop }
+        set { self.details.value.isEndOfLoop = newValue }
+    }
+
     /// Whether the node fell silent, so that connecting to the same host may take long to fail.
-    var endedInSilence = false
+    var endedInSilence: Bool {
+        get { self.details.value.endedInSilence }
+        set { self.details.value.endedInSilence = newValue }
+    }
+
+    private struct Details: Hashable, Sendable {
+        var code: Code
+        var message: String
+        var rpcCode: Int64?
+        var rpcMessage: String?
+        var rpcData: JSONValue?
+        var retryAfter: Duration?
+        var httpStatus: Int?
+        var closeCode: UInt16?
+        var wasSent = false
+        var isPermanent = false
+        var isEndOfLoop = false
+        var endedInSilence = false
+    }
+
+    private var details: Boxed<Details>
 
     package init(_ code: Code, _ message: String) {
-        self.code = code
-        self.message = CleanText.line(message)
+        self.details = .value(Details(code: code, message: CleanText.line(message)))
     }
 }
 

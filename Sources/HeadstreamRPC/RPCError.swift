@@ -33,11 +33,11 @@ package struct RPCError: Error, Hashable, Sendable {
     package var message: String
     /// The error object of the node.
     package var node: NodeError? {
-        get { self.boxedNode?.error }
-        set { self.boxedNode = newValue.map { .error($0) } }
+        get { self.boxedNode?.value }
+        set { self.boxedNode = newValue.map { .value($0) } }
     }
-    /// In memory of its own, so that outcomes of requests, which are seldom errors, are small and cheap to hand on.
-    private var boxedNode: BoxedNodeError?
+    /// So that outcomes of requests, which are seldom errors, are small and cheap to hand on.
+    private var boxedNode: Boxed<NodeError>?
     package var retryAfter: Duration?
     /// Whether the request had gone out, so that its effect is unknown.
     package var wasSent: Bool
@@ -51,7 +51,7 @@ package struct RPCError: Error, Hashable, Sendable {
     ) {
         self.code = code
         self.message = message
-        self.boxedNode = node.map { .error($0) }
+        self.boxedNode = node.map { .value($0) }
         self.retryAfter = retryAfter
         self.wasSent = wasSent
     }
@@ -61,16 +61,6 @@ package struct RPCError: Error, Hashable, Sendable {
         var error = self
         error.wasSent = true
         return error
-    }
-}
-
-private indirect enum BoxedNodeError: Hashable, Sendable {
-    case error(NodeError)
-
-    var error: NodeError {
-        switch self {
-        case .error(let error): error
-        }
     }
 }
 

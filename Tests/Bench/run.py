@@ -69,6 +69,8 @@ def measurements(scale):
     return {
         "burst": burst,
         "many": [
+            Measurement("logs on one of 100,000 subscriptions", "burst", rows=(LOOP, POOL), count=n(500_000), subs=100_000,
+                        consumers=1),
             Measurement("logs on 1,000 of 100,000 subscriptions", "burst", rows=(LOOP, POOL), count=n(500_000), subs=100_000,
                         consumers=1000),
             Measurement("memory of an idle subscription", "burst", rows=(LOOP, POOL), unit="bytes", count=n(500_000),

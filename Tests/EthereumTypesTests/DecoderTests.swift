@@ -167,8 +167,8 @@ struct DecoderTests {
     @Test("A blank value, which is all zero bits, is the empty one, each time that it is asked for")
     func blanks() {
         for _ in 0..<2 {
-            #expect(Log.blank.value == Log())
-            #expect(BlockHeader.blank.value == BlockHeader())
+            #expect(Log.Decoder.blank.value == Log())
+            #expect(BlockHeader.Decoder.blank.value == BlockHeader())
         }
     }
 }

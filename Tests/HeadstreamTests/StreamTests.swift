@@ -6,6 +6,33 @@ import Testing
 
 @Suite("Streams", .timeLimit(.minutes(15)))
 struct StreamTests {
+    @Test(
+        "Behind a wait, for an item or an answer, an actor's consumer is on its actor",
+        arguments: [Stage.webSocket, .ipc]
+    )
+    func isolation(stage: Stage) async throws {
+        try await stage.run { web3, server in
+            let numbers = try await web3.subscribe(NumbersRequest())
+            let reader = IsolatedReader()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await reader.read(3, of: numbers, web3) }
+                for number in 0..<3 {
+                    await eventually { await reader.items.count == number }
+                    await server.act { $0.notify($0.lastSubscription, "\(number)") }
+                }
+                try await group.waitForAll()
+            }
+            #expect(await reader.items == [0, 1, 2])
+            try await Self.readOnMainActor(web3)
+        }
+    }
+
+    @MainActor
+    private static func readOnMainActor(_ web3: Web3) async throws {
+        #expect(try await web3.ask("anything") == "anything")
+        MainActor.assertIsolated()
+    }
+
     @Test("A subscription is iterated once; the second iteration throws .misuse", arguments: Stage.allCases)
     func iteratedTwice(stage: Stage) async throws {
         try await stage.run { web3, server in
@@ -294,4 +321,18 @@ extension Connection {
 extension ScriptedServer {
     /// What waits to be written to clients.
     var queuedBytes: Int { self.clients.reduce(0) { $0 + $1.channel.queuedBytes } }
+}
+
+private actor IsolatedReader {
+    private(set) var items: [Int] = []
+
+    func read(_ count: Int, of numbers: Subscription<Int>, _ web3: Web3) async throws {
+        for try await number in numbers {
+            self.assertIsolated()
+            self.items.append(number)
+            _ = try await web3.ask("anything")
+            self.assertIsolated()
+            if self.items.count == count { break }
+        }
+    }
 }

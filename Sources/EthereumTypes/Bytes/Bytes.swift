@@ -5,7 +5,7 @@ public import HeadstreamJSON
 /// Up to 64 bytes are kept inline, more in one heap buffer, which copies share. Text is `0x` and two hex digits a byte.
 public struct Bytes: Sendable {
     /// The number of bytes that need no heap buffer.
-    package static let inlineCapacity = 64
+    @inlinable package static var inlineCapacity: Int { 64 }
 
     // Unused inline bytes are zero, and all of them while `heap` is used.
     package var inline: Words8

@@ -5,6 +5,9 @@ extension BlockHeader {
     ///
     /// See ``JSONShape`` and ``JSONMembers``. A copy learns on its own from then on.
     package struct Decoder: Sendable {
+        /// What ``decode(_:into:)`` begins with.
+        package static let blank = Blank(BlockHeader.self)
+
         private var shapes: JSONShapes
 
         /// - Parameter share: see ``JSONShapes/init(sharing:)``.
@@ -17,7 +20,7 @@ extension BlockHeader {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no header.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
-            var header = BlockHeader.blank.value
+            var header = Self.blank.value
             try self.decode(bytes, into: &header)
             return header
         }
@@ -39,13 +42,13 @@ extension BlockHeader {
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> BlockHeader {
             for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
-                var header = BlockHeader.blank.value
+                var header = Self.blank.value
                 if header.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return header
                 }
             }
-            var header = BlockHeader.blank.value
+            var header = Self.blank.value
             if !header.fill(from: bytes) {
                 var reader = JSONReader(bytes)
                 header = try BlockHeader(from: &reader)
@@ -144,8 +147,6 @@ extension BlockHeader {
             Field.of(key).map { ($0.rawValue, .hex) }
         }
     }
-
-    package static let blank = Blank(BlockHeader.self)
 
     /// Reads a header of this shape into an empty one; false where it does not fit, and the header then holds anything.
     ///

@@ -5,6 +5,9 @@ extension Log {
     ///
     /// See ``JSONShape`` and ``JSONMembers``. A copy learns on its own from then on.
     package struct Decoder: Sendable {
+        /// What ``decode(_:into:)`` begins with.
+        package static let blank = Blank(Log.self)
+
         private var shapes: JSONShapes
 
         /// - Parameter share: see ``JSONShapes/init(sharing:)``.
@@ -17,7 +20,7 @@ extension Log {
         /// - Parameter bytes: one JSON value; at least 64 readable and initialised bytes must follow it.
         /// - Throws: `ValueError` where it is no JSON or no log.
         package mutating func decode(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
-            var log = Log.blank.value
+            var log = Self.blank.value
             try self.decode(bytes, into: &log)
             return log
         }
@@ -38,13 +41,13 @@ extension Log {
         @inline(never)
         private mutating func decodeUnusual(_ bytes: UnsafeRawBufferPointer) throws(ValueError) -> Log {
             for (index, shape) in self.shapes.others.enumerated() where shape.plan.begins(bytes) {
-                var log = Log.blank.value
+                var log = Self.blank.value
                 if log.fill(from: bytes, by: shape.plan) {
                     self.shapes.hit(other: index)
                     return log
                 }
             }
-            var log = Log.blank.value
+            var log = Self.blank.value
             if !log.fill(from: bytes) {
                 var reader = JSONReader(bytes)
                 log = try Log(from: &reader)
@@ -121,8 +124,6 @@ extension Log {
             return (field.rawValue, field.form)
         }
     }
-
-    package static let blank = Blank(Log.self)
 
     /// Reads a log of this shape into an empty one; false where it does not fit, and the log then holds anything.
     ///

@@ -37,8 +37,9 @@ extension Connection {
     @inline(__always)
     nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
         let suspended = SuspendedRequest()
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
+        // The standard library's older forms, which switch to no executor: Docs/Runtime.md.
+        await _unsafeInheritExecutor_withTaskCancellationHandler {
+            await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
                 suspended.suspend(continuation)
                 // Cancelled already: it is not sent. Cancelled from here on: the handler's job comes behind this one.
                 if Task.isCancelled { return suspended.resume(with: Self.cancelledOutcome) }

@@ -131,26 +131,38 @@ extension ContinuityMachine {
 
     // MARK: - Consumers of a filter
 
+    /// Numbers of the consumers of a filter that run, of those that have one. They are looked at where they lie: to copy a
+    /// consumer costs more.
+    func numbers(
+        ofRunning id: FilterID,
+        _ number: (borrowing ContinuityConsumer) -> UInt64?
+    ) -> [UInt64] {
+        let consumers = self.consumers.span
+        var numbers: [UInt64] = []
+        for index in consumers.indices
+        where consumers[index].options.filter == id && consumers[index].state == .running {
+            if let found = number(consumers[index]) { numbers.append(found) }
+        }
+        return numbers
+    }
+
     /// The lowest block that a consumer of this filter was told, or will be, and that no audit has confirmed.
-    private func lowestUnaudited(of id: FilterID) -> UInt64? {
-        self.consumers.lazy.filter { $0.options.filter == id && $0.state == .running }.map(\.unaudited).min()
+    func lowestUnaudited(of id: FilterID) -> UInt64? {
+        self.numbers(ofRunning: id) { $0.unaudited }.min()
     }
 
     /// The lowest block in the window behind which a consumer of this filter has been told so many that no audit has
     /// confirmed.
     private func firstToAudit(of id: FilterID, _ count: UInt64) -> UInt64? {
         guard let base = self.window.base?.number else { return nil }
-        return self.consumers.lazy
-            .filter { $0.options.filter == id && $0.state == .running }
-            .filter { $0.unaudited >= base && $0.validNext >= $0.unaudited &+ count }
-            .map(\.unaudited).min()
+        return self.numbers(ofRunning: id) {
+            $0.unaudited >= base && $0.validNext >= $0.unaudited &+ count ? $0.unaudited : nil
+        }.min()
     }
 
     /// The lowest block that a consumer of this filter waits for.
-    private func lowestNext(of id: FilterID, includingPaused: Bool) -> UInt64? {
-        self.consumers.lazy
-            .filter { $0.options.filter == id && $0.state == .running && (includingPaused || !$0.isPaused) }
-            .map(\.validNext).min()
+    func lowestNext(of id: FilterID, includingPaused: Bool) -> UInt64? {
+        self.numbers(ofRunning: id) { includingPaused || !$0.isPaused ? $0.validNext : nil }.min()
     }
 
     /// A consumer has begun: the blocks from its start on are wanted.
@@ -195,7 +207,7 @@ extension ContinuityMachine {
     /// Whether an answer for a block is needed, now.
     ///
     /// - Parameter isWanted: whether a consumer waits for the block's logs.
-    private func needsAnswer(_ book: LogBook, _ block: ChainBlock, _ tip: UInt64, isWanted: Bool) -> Bool {
+    private func needsAnswer(_ book: borrowing LogBook, _ block: ChainBlock, _ tip: UInt64, isWanted: Bool) -> Bool {
         guard block.number <= tip, let entry = book.entries[block.number] else { return false }
         switch entry.state {
         case .missing: return false
@@ -215,21 +227,22 @@ extension ContinuityMachine {
     /// consumer waits for, no more than there is room for, but each that a consumer cannot go on without.
     ///
     /// - Returns: the blocks, and the last for which there is room.
-    private func blocksInNeed(_ book: LogBook, from next: UInt64, _ tip: UInt64) -> ([ChainBlock], last: UInt64) {
+    private func blocksInNeed(_ index: Int, from next: UInt64, _ tip: UInt64) -> ([ChainBlock], last: UInt64) {
         guard let base = self.window.base else { return ([], 0) }
+        // Looked at where it lies: it is asked with each fact.
+        let books = self.books.span
         var needed: [ChainBlock] = []
-        for number in book.disputes.sorted() where number < next {
+        for number in books[index].disputes.sorted() where number < next {
             guard let block = self.window[number] else { continue }
-            if self.needsAnswer(book, block, tip, isWanted: false) { needed.append(block) }
+            if self.needsAnswer(books[index], block, tip, isWanted: false) { needed.append(block) }
         }
-        let nexts = self.consumers.filter { $0.options.filter == book.id && $0.state == .running && !$0.isPaused }
-            .map(\.validNext)
-        var room = min(book.limit - book.entries.bytes, self.limits.answer)
+        let nexts = self.numbers(ofRunning: books[index].id) { $0.isPaused ? nil : $0.validNext }
+        var room = min(books[index].limit - books[index].entries.bytes, self.limits.answer)
         var last = tip
         var number = max(next, base.number)
         while number <= tip, needed.isEmpty || number - needed[0].number < 256, let block = self.window[number] {
-            let isNeeded = self.needsAnswer(book, block, tip, isWanted: true)
-            if isNeeded || !needed.isEmpty { room -= book.expectedWeight(number) }
+            let isNeeded = self.needsAnswer(books[index], block, tip, isWanted: true)
+            if isNeeded || !needed.isEmpty { room -= books[index].expectedWeight(number) }
             if room <= 0 { last = min(last, number) }
             if isNeeded, room > 0 || nexts.contains(number) { needed.append(block) }
             number += 1
@@ -238,9 +251,9 @@ extension ContinuityMachine {
     }
 
     private mutating func requestBlocks(_ index: Int, from next: UInt64, _ tip: UInt64) -> Bool {
-        let book = self.books[index]
-        let (needed, lastWithRoom) = self.blocksInNeed(book, from: next, tip)
+        let (needed, lastWithRoom) = self.blocksInNeed(index, from: next, tip)
         guard let first = needed.first, let base = self.window.base else { return false }
+        let book = self.books[index]
         // What was let go for want of room is read again for nothing.
         let isRead = book.entries[first.number]?.isWhole == false
         if book.spent >= self.limits.requests, !isRead {
@@ -306,11 +319,13 @@ extension ContinuityMachine {
     }
 
     private mutating func requestAudit(_ index: Int, _ tip: UInt64) {
-        let book = self.books[index]
-        guard book.disputes.isEmpty, book.auditRefusedAt != self.move else { return }
+        guard self.books[index].disputes.isEmpty, self.books[index].auditRefusedAt != self.move else { return }
         // An interval at a time, two blocks below the tip, and only what a consumer has passed.
-        let interval = min(book.auditInterval, max(self.limits.blocks / 2, 1))
-        guard let first = self.firstToAudit(of: book.id, interval), tip >= first + interval + 1 else { return }
+        let interval = min(self.books[index].auditInterval, max(self.limits.blocks / 2, 1))
+        guard let first = self.firstToAudit(of: self.books[index].id, interval), tip >= first + interval + 1 else {
+            return
+        }
+        let book = self.books[index]
         let hasRoom = self.mayWait(book, blocks: tip - first)
         if hasRoom, book.auditAt != nil { return }
         let span = min(interval, self.planner.span)
@@ -506,7 +521,7 @@ extension ContinuityMachine {
     }
 
     /// Whether a consumer of the book's filter was told of a block.
-    private func isTold(_ number: UInt64, _ book: Int) -> Bool {
+    func isTold(_ number: UInt64, _ book: Int) -> Bool {
         let id = self.books[book].id
         return self.consumers.contains {
             $0.options.filter == id && ($0.hasTold(number) || $0.validNext == number && $0.toldInBlock > 0)
@@ -535,69 +550,5 @@ extension ContinuityMachine {
         }
         self.books[index].dispute(block.number, answer)
         return false
-    }
-
-    // MARK: - Room
-
-    /// Keeps the whole logs of each book within its limit: those that everyone was told of go first and early, then those
-    /// that will be read last. Of blocks that are being told they stay.
-    mutating func makeRoom() {
-        for index in self.books.indices {
-            while let number = self.leastWanted(index) {
-                let isTold = self.isTold(number, index)
-                self.books[index].entries[number]?.forget(isTold: isTold)
-                self.noteLag(index, from: number)
-            }
-        }
-    }
-
-    /// A block's logs were let go. Who could have been told of them lags; who holds blocks back by its own wish does not.
-    private mutating func noteLag(_ book: Int, from number: UInt64) {
-        for index in self.consumers.indices where self.consumers[index].options.filter == self.books[book].id {
-            guard self.consumers[index].state == .running, self.consumers[index].validNext <= number,
-                number <= self.ceiling(self.consumers[index].options.finality) ?? 0
-            else { continue }
-            self.consumers[index].lagsFrom = min(self.consumers[index].lagsFrom ?? .max, number)
-        }
-    }
-
-    /// Whether a consumer of this filter is about to begin.
-    private func isAwaited(_ id: FilterID) -> Bool {
-        self.consumers.contains { $0.options.filter == id && $0.state == .starting }
-    }
-
-    /// The block whose logs are to go; nil where there is room, or none can go.
-    private mutating func leastWanted(_ index: Int) -> UInt64? {
-        let (id, bytes) = (self.books[index].id, self.books[index].entries.bytes)
-        // Those that are about to begin will want logs that everyone else was told of.
-        guard bytes > self.books[index].toldLimit, bytes > self.books[index].limit || !self.isAwaited(id) else {
-            return nil
-        }
-        let numbers = self.books[index].entries.numbersFromFirstWhole()
-        let book = self.books[index]
-        let consumers = self.consumers.filter { $0.options.filter == id && $0.state == .running }
-        let nexts = consumers.map(\.validNext)
-        let lowest = nexts.min() ?? .max
-        func canGo(_ number: UInt64) -> Bool {
-            book.entries.bytes(of: number) > 0 && !nexts.contains(number)
-        }
-        if let told = numbers.prefix(while: { $0 < lowest }).first(where: canGo) { return told }
-        guard bytes > book.limit else { return nil }
-        // What only those wait for that do not read.
-        let reading = consumers.lazy.filter { !$0.isPaused }.map(\.validNext).min() ?? .max
-        return numbers.reversed().first { $0 > lowest && $0 < reading && canGo($0) }
-            ?? numbers.reversed().first(where: canGo)
-    }
-
-    /// Forgets the logs of blocks that are audited, but for those that are kept for who is to be told of them.
-    private mutating func seal(_ index: Int) {
-        guard let unaudited = self.lowestUnaudited(of: self.books[index].id),
-            let next = self.lowestNext(of: self.books[index].id, includingPaused: true)
-        else { return }
-        for number in self.books[index].entries.numbers.prefix(while: { $0 < unaudited }) {
-            guard let entry = self.books[index].entries[number], entry.state == .closed else { continue }
-            guard number < next || !entry.isWhole else { continue }
-            self.books[index].entries[number] = entry.sealed
-        }
     }
 }

@@ -141,7 +141,7 @@ struct LogBook: Sendable {
         guard block.pushOrder > acknowledgedAt, block.number >= max(self.coveredFrom, self.coveredApartFrom ?? 0) else {
             return false
         }
-        return self.waiting.droppedTo.map { block.number > $0 } ?? true
+        return !self.waiting.mayHaveDropped(block.number)
     }
 
     /// Whether its logs come on another connection than heads.
@@ -191,7 +191,7 @@ struct LogBook: Sendable {
         let waited = self.options.delivery == .pushed ? self.waiting.take(block.number, block.hash) : nil
         let mayMatch = self.mayMatch(block, bloomsAreTrusted: bloomsAreTrusted)
         // Where it was forgotten that logs waited, one of this block's may have: whatever its bloom says, it is asked for.
-        let isInDoubt = self.waiting.droppedTo.map { block.number <= $0 } ?? false
+        let isInDoubt = self.waiting.mayHaveDropped(block.number)
         guard waited != nil || mayMatch || isInDoubt else { return false }
         var entry = Entry()
         entry.letGo = waited?.letGo ?? 0

@@ -44,8 +44,9 @@ package struct PlainHeads: Sendable {
 /// Logs as a plain sequence: those of orphaned blocks are told again with `removed` true, highest first, however the node
 /// told them.
 package struct PlainLogs: Sendable {
-    /// As they came, those of a block, or some of them, together.
+    /// As they came, those of a block, or some of them, together. Those before `first` are forgotten.
     private var told: [(logs: ArraySlice<Log>, weight: Int)] = []
+    private var first = 0
     private var bytes = 0
     /// The highest block of which logs were forgotten.
     private var forgottenTo: UInt64?
@@ -66,13 +67,16 @@ package struct PlainLogs: Sendable {
             let weight = ContinuityEvent.weight(of: logs)
             self.told.append((logs, weight))
             self.bytes += weight
-            if self.bytes > self.memory { self.forgetOldest() }
+            while self.bytes > self.memory, self.first < self.told.count {
+                self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[self.first].logs))
+                self.forgetFirst()
+            }
             return logs
         case .rollback(let to, _):
             if let cursor = self.resumed, to.number < cursor.number { throw .cursorOrphaned(to) }
             if let forgottenTo, forgottenTo > to.number { throw .rollbackBeyondMemory(to) }
             var removed: [Log] = []
-            while let last = self.told.last, Self.number(of: last.logs) > to.number {
+            while self.first < self.told.count, let last = self.told.last, Self.number(of: last.logs) > to.number {
                 self.told.removeLast()
                 self.bytes -= last.weight
                 for var log in last.logs.reversed() {
@@ -90,27 +94,21 @@ package struct PlainLogs: Sendable {
         case .head, .caughtUp, .lagged, .progress, .unverified: return []
         case .finalized(let block):
             // What is final is not told again.
-            self.forget(self.told.firstIndex { Self.number(of: $0.logs) > block.number } ?? self.told.count)
+            while self.first < self.told.count, Self.number(of: self.told[self.first].logs) <= block.number {
+                self.forgetFirst()
+            }
             return []
         }
     }
 
-    private mutating func forgetOldest() {
-        // A quarter at once, so that a log costs no more than its own place.
-        let target = self.memory / 4 * 3
-        var rest = self.bytes
-        var count = 0
-        while rest > target, count < self.told.count {
-            rest -= self.told[count].weight
-            count += 1
-        }
-        self.forgottenTo = max(self.forgottenTo ?? 0, Self.number(of: self.told[count - 1].logs))
-        self.forget(count)
-    }
-
-    private mutating func forget(_ count: Int) {
-        for (_, weight) in self.told.prefix(count) { self.bytes -= weight }
-        self.told.removeFirst(count)
+    /// Forgets those that were told first. One by one, as others come: their memory is taken again while it is near.
+    private mutating func forgetFirst() {
+        self.bytes -= self.told[self.first].weight
+        self.told[self.first].logs = []
+        self.first += 1
+        guard self.first > 64, self.first > self.told.count / 2 else { return }
+        self.told.removeFirst(self.first)
+        self.first = 0
     }
 
     private static func number(of logs: ArraySlice<Log>) -> UInt64 { logs.first?.blockNumber ?? 0 }

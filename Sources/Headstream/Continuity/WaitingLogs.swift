@@ -25,6 +25,9 @@ struct WaitingLogs: Sendable {
     /// The highest block of which a log was dropped here: up to it, pushed logs may be incomplete.
     private(set) var droppedTo: UInt64?
 
+    /// Whether it may have been forgotten that logs of this block waited.
+    func mayHaveDropped(_ number: UInt64) -> Bool { self.droppedTo.map { number <= $0 } ?? false }
+
     mutating func add(_ logs: ArraySlice<Log>, _ number: UInt64, _ hash: Hash32) {
         self.add(LogRuns(logs), number, hash)
     }

@@ -84,14 +84,14 @@ final class GaplessCore<Item: Sendable> {
     func takeItem(into item: inout Item) -> Bool {
         guard self.hasItem else { return false }
         // By pointers it is one copy; an assignment makes three. Nothing is to be released of what is empty.
-        self.hand.withUnsafeBufferPointer { items in
-            guard let first = items.baseAddress else { return }
+        return self.hand.withUnsafeBufferPointer { items in
+            guard let first = items.baseAddress else { return false }
             withUnsafeMutablePointer(to: &item) {
                 $0.initialize(from: first + (self.nextInHand - self.hand.startIndex), count: 1)
             }
+            self.nextInHand += 1
+            return true
         }
-        self.nextInHand += 1
-        return true
     }
 
     /// The next update; nil at the end, or when the task is cancelled. Where it is there it is taken without another

@@ -99,7 +99,7 @@ public struct GaplessLogs: AsyncSequence, Sendable {
         let core: GaplessCore<Log>
         private var plain: PlainLogs
         @usableFromInline
-        let blank = Log.blank
+        let blank = Log.Decoder.blank
 
         init(core: GaplessCore<Log>, plain: PlainLogs) {
             self.core = core

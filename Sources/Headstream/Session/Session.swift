@@ -325,14 +325,15 @@ struct KeptSubscription: Sendable {
     let key: SubscriptionKey?
     /// How often the node has refused it in a row.
     var refusals: UInt64 = 0
-    /// Its stream was told that nothing comes, because it was refused when its connection was replaced.
-    var isCut = false
     /// The connection that carries it where that is not the main one, from its acknowledgement on.
     var further: Connection?
-    /// Whether it is made on the main connection or not at all, and before all others.
-    var staysOnMain = false
     /// Of one that is the session's own, which no user asked for.
     var own: Own?
+    // Together, so that they take one word.
+    /// Its stream was told that nothing comes, because it was refused when its connection was replaced.
+    var isCut = false
+    /// Whether it is made on the main connection or not at all, and before all others.
+    var staysOnMain = false
     /// Whether it has been acknowledged since the session keeps it.
     var wasAcknowledged = false
 

@@ -37,7 +37,7 @@ public struct HeadSequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let core: StreamCore<BlockHeader.Decoder>
         @usableFromInline
-        let blank = BlockHeader.blank
+        let blank = BlockHeader.Decoder.blank
 
         /// The next head; nil at the end, or when the task is cancelled.
         @inlinable

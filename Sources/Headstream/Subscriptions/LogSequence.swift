@@ -32,7 +32,7 @@ public struct LogSequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let core: StreamCore<Log.Decoder>
         @usableFromInline
-        let blank = Log.blank
+        let blank = Log.Decoder.blank
 
         /// The next log; nil at the end, or when the task is cancelled.
         @inlinable

@@ -26,14 +26,10 @@ protocol InPlaceDecoder: NotificationDecoder {
 }
 
 extension BlockHeader.Decoder: InPlaceDecoder {
-    static var blank: Blank<BlockHeader> { BlockHeader.blank }
-
     func block(of head: BlockHeader) -> UInt64? { head.number }
 }
 
 extension Log.Decoder: InPlaceDecoder {
-    static var blank: Blank<Log> { Log.blank }
-
     func block(of log: Log) -> UInt64? { log.blockNumber }
 }
 

@@ -8,8 +8,8 @@ import HeadstreamRPC
 /// executors for each element costs more than the element (Docs/Runtime.md).
 final class StreamCore<Decoder: NotificationDecoder> {
     private enum State {
-        /// Cold: the subscription is made by the first `next()`.
-        case cold(Session, any SubscriptionRequest, BufferOptions)
+        /// Cold: the subscription is made by the first `next()`. Boxed, so that to copy the state is to copy a reference.
+        indirect case cold(Session, any SubscriptionRequest, BufferOptions)
         case running(SubscriptionLease)
         case finished
     }
@@ -62,10 +62,17 @@ final class StreamCore<Decoder: NotificationDecoder> {
         }
     }
 
-    /// The next item where it is there and can be read; nil asks for ``refill()``.
-    private func itemInHand() -> Decoder.Element? {
+    /// The next record in hand, while there is credit.
+    @inline(__always)
+    private func takeRecord() -> UnsafeRawBufferPointer? {
         guard self.credit > 0, let record = self.reader.next() else { return nil }
         self.credit &-= 1
+        return record
+    }
+
+    /// The next item where it is there and can be read; nil asks for ``refill()``.
+    private func itemInHand() -> Decoder.Element? {
+        guard let record = self.takeRecord() else { return nil }
         do throws(ValueError) {
             return try self.decoder.decode(record)
         } catch {
@@ -80,8 +87,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// there makes no asynchronous call.
     @inline(__always)
     func takeItem(into item: inout Decoder.Element) -> Bool where Decoder: InPlaceDecoder {
-        guard self.credit > 0, let record = self.reader.next() else { return false }
-        self.credit &-= 1
+        guard let record = self.takeRecord() else { return false }
         do throws(ValueError) {
             try self.decoder.decode(record, into: &item)
             return true
@@ -94,8 +100,9 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Waits for more where nothing is left in hand; false at the end. Throws what could not be read. Behind it an
     /// item is asked for again, and there may be none yet.
     ///
-    /// An item that an asynchronous function returns is copied on its way, more than once: this one returns none.
-    @inline(never)
+    /// An item that an asynchronous function returns is copied on its way, more than once: this one returns none. It is
+    /// inlined, as ``prepare()`` is, so that a wake-up goes back through one frame.
+    @inline(__always)
     func refill() async throws(Web3Error) -> Bool {
         if let error = self.unreadable {
             self.unreadable = nil
@@ -121,17 +128,14 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// The next item or event.
     func nextUpdate() async throws(Web3Error) -> SubscriptionUpdate<Decoder.Element>? {
         while true {
-            if self.credit > 0 {
-                if let loss = self.reader.takeLoss() {
-                    return .lagged(count: loss.count, blocks: loss.records.flatMap { self.blocks(of: $0) })
-                }
-                if let record = self.reader.next() {
-                    self.credit &-= 1
-                    do throws(ValueError) {
-                        return .item(try self.decoder.decode(record))
-                    } catch {
-                        return self.update(record, error)
-                    }
+            if self.credit > 0, let loss = self.reader.takeLoss() {
+                return .lagged(count: loss.count, blocks: loss.records.flatMap { self.blocks(of: $0) })
+            }
+            if let record = self.takeRecord() {
+                do throws(ValueError) {
+                    return .item(try self.decoder.decode(record))
+                } catch {
+                    return self.update(record, error)
                 }
             }
             guard try await self.prepare() else { return nil }
@@ -221,6 +225,7 @@ final class StreamCore<Decoder: NotificationDecoder> {
     /// Sees to it that there is something in hand, and credit to take it with.
     ///
     /// - Returns: whether there is; if not, the stream is over.
+    @inline(__always)
     private func prepare() async throws(Web3Error) -> Bool {
         guard !self.isSuspended else {
             throw Web3Error(.misuse, "a second next() on one iterator while the first is suspended")
@@ -231,51 +236,72 @@ final class StreamCore<Decoder: NotificationDecoder> {
             self.finish()
             return false
         }
-        let lease: SubscriptionLease
-        switch self.state {
-        case .finished:
-            return false
-        case .running(let running):
-            lease = running
-        case .cold(let session, let request, let options):
-            self.state = .finished
-            do throws(Web3Error) {
-                lease = try await SubscriptionLease.take(request, options, in: session, isShared: request.isShareable)
-            } catch {
-                // A cancelled iterator ends; it does not throw, also not the loss of a connection whose successor it no
-                // longer waits for.
-                if Task.isCancelled { return false }
-                throw error
-            }
-            self.state = .running(lease)
-            self.reader = SubscriptionReader(lease.buffer)
-        }
+        if case .cold = self.state { try await self.subscribe() }
+        guard case .running(let lease) = self.state else { return false }
         if self.reader.hasMore {
             await self.giveTurn(lease)
             return true
         }
         while true {
-            switch self.reader.refill() {
-            case .filled(let resumesReading):
-                if resumesReading { lease.session.consumerDrained() }
-                if lease.session.loop.isCurrent { self.batchBegan = lease.session.loop.now.nanoseconds }
-                self.credit = Self.creditSize
-                return true
-            case .ended(let end):
+            switch try self.swapBatch(lease) {
+            case .filled: return true
+            case .ended: return false
+            case .empty: await lease.buffer.wait()
+            }
+            if Task.isCancelled {
                 self.finish()
-                if case .failed(let error) = end, !lease.session.endsQuietly(error) { throw lease.session.error(error) }
                 return false
-            case .empty:
-                await lease.buffer.wait()
-                if Task.isCancelled {
-                    self.finish()
-                    return false
-                }
             }
         }
     }
 
+    // Apart, since what happens once or seldom, or does not wait, has no room in the frame of each wake-up: a thousand
+    // consumers have one each, and none of them stays in a near cache.
+
+    /// What a swap of the drained batch for what the loop has filled came to.
+    private enum Swap {
+        case filled
+        case ended
+        case empty
+    }
+
+    @inline(never)
+    private func swapBatch(_ lease: SubscriptionLease) throws(Web3Error) -> Swap {
+        switch self.reader.refill() {
+        case .filled(let resumesReading):
+            if resumesReading { lease.session.consumerDrained() }
+            if lease.session.loop.isCurrent { self.batchBegan = lease.session.loop.now.nanoseconds }
+            self.credit = Self.creditSize
+            return .filled
+        case .ended(let end):
+            self.finish()
+            if case .failed(let error) = end, !lease.session.endsQuietly(error) { throw lease.session.error(error) }
+            return .ended
+        case .empty:
+            return .empty
+        }
+    }
+
+    /// Makes the subscription of a stream that is cold.
+    @inline(never)
+    private func subscribe() async throws(Web3Error) {
+        guard case .cold(let session, let request, let options) = self.state else { return }
+        self.state = .finished
+        let lease: SubscriptionLease
+        do throws(Web3Error) {
+            lease = try await SubscriptionLease.take(request, options, in: session, isShared: request.isShareable)
+        } catch {
+            // A cancelled iterator ends; it does not throw, also not the loss of a connection whose successor it no
+            // longer waits for.
+            if Task.isCancelled { return }
+            throw error
+        }
+        self.state = .running(lease)
+        self.reader = SubscriptionReader(lease.buffer)
+    }
+
     /// On the loop, a consumer that has gone on for a millisecond lets the loop have its turn, so that pongs go out.
+    @inline(never)
     private func giveTurn(_ lease: SubscriptionLease) async {
         self.credit = Self.creditSize
         let loop = lease.session.loop

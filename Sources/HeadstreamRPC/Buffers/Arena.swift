@@ -16,7 +16,7 @@ package struct Arena: ~Copyable, Sendable {
     /// Blocks of up to so many bytes are kept however little they are used.
     private static let modestCapacity = 1 << 18
     /// A larger block is given back after so many rounds of little use.
-    private static let patience = 32
+    private static let patience: UInt8 = 32
 
     /// `nonisolated(unsafe)`: the block belongs to this value alone, and this value to one owner at a time.
     private nonisolated(unsafe) var base: UnsafeMutableRawPointer?
@@ -28,9 +28,6 @@ package struct Arena: ~Copyable, Sendable {
     private var tail = 0
     /// Where the records that begin at `head` end, when the ring has wrapped (`tail <= head`, `count > 0`).
     private var wrap = 0
-    private var isWrapped = false
-    /// How many rounds in a row used less than an eighth of the block.
-    private var idleRounds = 0
     /// The records held.
     package private(set) var count = 0
     /// The bytes that the records take, headers and rounding counted.
@@ -38,10 +35,14 @@ package struct Arena: ~Copyable, Sendable {
     /// Records that are lost: before the oldest one held, or behind the newest where ``isClosed``. Whoever drains the
     /// arena tells them.
     package private(set) var lost: UInt64 = 0
-    /// Whether the lost ones are behind those held, so that nothing may be appended any more.
-    package private(set) var isClosed = false
     /// The first and the last of the lost ones, for whoever tells them; absent where there are none.
     package private(set) var lostRecords: LostRecords?
+    // Small ones together: three arenas belong to each subscription, and there may be a hundred thousand.
+    private var isWrapped = false
+    /// Whether the lost ones are behind those held, so that nothing may be appended any more.
+    package private(set) var isClosed = false
+    /// How many rounds in a row used less than an eighth of the block.
+    private var idleRounds: UInt8 = 0
 
     package init() {}
 
@@ -285,7 +286,7 @@ package struct Arena: ~Copyable, Sendable {
     /// - Parameter isTight: whether memory is short, so that the block goes at once.
     package mutating func recycle(isTight: Bool = false) {
         let isHardlyUsed = !self.isWrapped && self.tail < self.capacity / 8
-        self.idleRounds = isHardlyUsed ? self.idleRounds + 1 : 0
+        self.idleRounds = isHardlyUsed ? min(self.idleRounds, Self.patience) + 1 : 0
         self.removeAll(keeping: isTight ? 0 : self.idleRounds > Self.patience ? Self.modestCapacity : .max)
     }
 

@@ -177,13 +177,11 @@ package final class SubscriptionBuffer: Sendable {
         let capacity = drained.capacity
         drained.recycle(isTight: self.budget?.isTight ?? false)
         self.account(drained.capacity - capacity)
-        var own: Arena? = Arena()
-        Self.exchange(&drained, &own)
-        let result: Refill = self.shared.withLock { shared in
+        return self.shared.withLock { shared in
             shared.taken = Depth()
             if let count = shared.filling?.countAndLost, count > 0 {
-                swap(&own, &shared.filling)
-                shared.taken = Depth(count: own?.count ?? 0, bytes: own?.byteCount ?? 0)
+                Self.exchange(&drained, &shared.filling)
+                shared.taken = Depth(count: drained.count, bytes: drained.byteCount)
                 let resumes = shared.isPausing
                 shared.isPausing = false
                 return .filled(resumesReading: resumes)
@@ -191,8 +189,6 @@ package final class SubscriptionBuffer: Sendable {
             if shared.filling != nil, let end = shared.end { return .ended(end) }
             return .empty
         }
-        Self.exchange(&drained, &own)
-        return result
     }
 
     private static func exchange(_ arena: inout Arena, _ other: inout Arena?) {

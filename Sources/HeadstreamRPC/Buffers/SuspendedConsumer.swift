@@ -1,12 +1,20 @@
 package import HeadstreamLocks
+import Synchronization
 
 /// A task that waits until there is something for it, behind a lock: see ``AwaitedState``.
 ///
 /// An object, because the standard library does not tell a continuation's layout, and state that holds one directly costs
 /// each lock operation dear. Not a checked one: it is resumed by whoever takes the object out of the state, which happens
-/// once, and the check makes another object at each wake-up.
+/// once, and the check makes another object at each wake-up. Debug builds check it here.
 package final class SuspendedConsumer: Sendable {
     private let continuation: UnsafeContinuation<Void, Never>
+    #if DEBUG
+    private let wasResumed = Atomic(false)
+
+    deinit {
+        assert(self.wasResumed.load(ordering: .relaxed), "a consumer was forgotten")
+    }
+    #endif
 
     fileprivate init(_ continuation: UnsafeContinuation<Void, Never>) {
         self.continuation = continuation
@@ -14,6 +22,9 @@ package final class SuspendedConsumer: Sendable {
 
     /// Without the lock; whoever took it out of the state calls it, once.
     package func resume() {
+        #if DEBUG
+        assert(!self.wasResumed.exchange(true, ordering: .relaxed), "a consumer was resumed twice")
+        #endif
         self.continuation.resume()
     }
 }
@@ -39,8 +50,9 @@ extension Locked where State: AwaitedState & ~Copyable {
     ///
     /// One consumer may wait at a time; a second one makes the first return.
     package borrowing func waitUntilReady() async {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
+        // The standard library's older forms, which switch to no executor: Docs/Runtime.md.
+        await _unsafeInheritExecutor_withTaskCancellationHandler {
+            await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
                 let consumer = SuspendedConsumer(continuation)
                 let resumed: SuspendedConsumer? = self.withLock { state in
                     // Asked under the lock: the handler below may have run before, with nobody to resume.

@@ -17,6 +17,8 @@ struct SubscriptionSlot: ~Copyable {
     var holdsArena = false
     /// Reading is to pause until the consumer has drained.
     var isFull = false
+    /// Its depth was told to be beyond the threshold of warnings, and has not fallen since.
+    var isWarned = false
     /// Whether the server's id is a JSON string.
     let serverIDIsQuoted: Bool
     /// Its place among the slots to be published, while it holds its arena.
@@ -36,8 +38,6 @@ struct SubscriptionSlot: ~Copyable {
     var lost: UInt64 = 0
     /// How often it made the connection stop reading.
     var pauses: UInt64 = 0
-    /// Its depth was told to be beyond the threshold of warnings, and has not fallen since.
-    var isWarned = false
 
     init(
         _ request: SubscribeRequest,

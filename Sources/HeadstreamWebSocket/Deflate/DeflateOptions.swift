@@ -37,7 +37,8 @@ package struct DeflateAgreement: Hashable, Sendable {
     package let receivesWithTakeover: Bool
     /// The largest window for this end's messages, as a power of two, 8 to 15.
     package let sendWindowBits: Int
-    /// The largest window for the peer's messages, as a power of two, 8 to 15.
+    /// The largest window for the peer's messages, as a power of two, 8 to 15. A peer that looks further back is found out
+    /// where what it looks for is gone, which depends on the pieces in which a message comes.
     package let receiveWindowBits: Int
 
     package init(

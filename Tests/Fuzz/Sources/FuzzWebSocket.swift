@@ -64,10 +64,43 @@ private func agreement(_ flags: Int) -> DeflateAgreement {
     let chunk = 1 + input.byte()
     let compression = flags & 2 != 0 ? agreement(input.byte()) : nil
     let role: WebSocketRole = flags & 1 != 0 ? .server : .client
-    let whole = events(input.bytes, role, limit, compression, chunk: .max)
-    let pieces = events(input.bytes, role, limit, compression, chunk: chunk)
-    let isSame = compression == nil ? whole == pieces : withoutCauses(whole) == withoutCauses(pieces)
-    require(isSame, "in pieces of \(chunk) they differ: \(whole), \(pieces)")
+    requireSame(input.bytes, role, limit, compression, chunk: chunk)
+}
+
+/// Requires the same events of `stream` in one piece and in others.
+private func requireSame(
+    _ stream: [UInt8],
+    _ role: WebSocketRole,
+    _ limit: Int,
+    _ agreement: DeflateAgreement?,
+    chunk: Int
+) {
+    let whole = events(stream, role, limit, agreement, chunk: .max)
+    let pieces = events(stream, role, limit, agreement, chunk: chunk)
+    guard let agreement else {
+        return require(whole == pieces, "in pieces of \(chunk) they differ: \(whole), \(pieces)")
+    }
+    if withoutCauses(whole) == withoutCauses(pieces) { return }
+    // Who looks further back than was agreed is found out where what he looks for is gone, which depends on the pieces. With
+    // the largest window there is no further back.
+    let widest = DeflateAgreement(
+        sendsWithTakeover: agreement.sendsWithTakeover,
+        receivesWithTakeover: agreement.receivesWithTakeover,
+        sendWindowBits: agreement.sendWindowBits
+    )
+    let all = events(stream, role, limit, widest, chunk: .max)
+    let isSame = withoutCauses(all) == withoutCauses(events(stream, role, limit, widest, chunk: chunk))
+    require(
+        isSame && isBeginning(whole, of: all) && isBeginning(pieces, of: all),
+        "in pieces of \(chunk) they differ: \(whole), \(pieces)"
+    )
+}
+
+/// Whether the events are the same, or end before because something does not inflate.
+private func isBeginning(_ events: [Seen], of all: [Seen]) -> Bool {
+    if withoutCauses(events) == withoutCauses(all) { return true }
+    guard case .failed(let error)? = events.last, error.code == .corruptCompression else { return false }
+    return all.starts(with: events.dropLast())
 }
 
 /// A compressed message may break several rules, and which is met first depends on the pieces.
@@ -110,11 +143,7 @@ private func withoutCauses(_ events: [Seen]) -> [Seen] {
             isFirst = false
         } while !payload.isEmpty
     }
-    let whole = events(stream, .client, limit, agreed, chunk: .max)
-    require(
-        withoutCauses(whole) == withoutCauses(events(stream, .client, limit, agreed, chunk: chunk)),
-        "in pieces of \(chunk) they differ"
-    )
+    requireSame(stream, .client, limit, agreed, chunk: chunk)
 
     var deflater = Deflater(
         DeflateAgreement(

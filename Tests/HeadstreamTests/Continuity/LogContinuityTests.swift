@@ -352,6 +352,49 @@ struct LogContinuityTests {
         #expect(throws: PlainStreamFailure.gap(5...6, .unavailable)) { try plain.take(.gap(5...6, .unavailable)) }
     }
 
+    @Test("What is remembered for rollbacks is what a plain list would hold", arguments: UInt64(1)...10)
+    func memoryOfRollbacks(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let memory = 100 * ContinuityEvent.weight(of: Log())
+        var plain = PlainLogs(rollbackMemory: memory)
+        var told: [Log] = []
+        var forgottenTo: UInt64 = 0
+        var tip: UInt64 = 1000
+        var rollbacks = 0
+        for _ in 0..<2000 {
+            switch Int.random(in: 0..<20, using: &random) {
+            case 0:
+                let to = BlockRef(number: tip - UInt64.random(in: 0..<12, using: &random), hash: .zero)
+                guard forgottenTo <= to.number else {
+                    #expect(throws: PlainStreamFailure.rollbackBeyondMemory(to), "seed \(seed)") {
+                        try plain.take(.rollback(to: to, removed: []))
+                    }
+                    continue
+                }
+                let removed = try plain.take(.rollback(to: to, removed: []))
+                let void = told.filter { $0.blockNumberValue > to.number }
+                #expect(removed.map(\.logIndexValue) == void.reversed().map(\.logIndexValue), "seed \(seed)")
+                #expect(!removed.contains { !$0.removed })
+                told.removeAll { $0.blockNumberValue > to.number }
+                tip = to.number
+                rollbacks += removed.isEmpty ? 0 : 1
+            case 1:
+                let final = BlockRef(number: tip - UInt64.random(in: 60..<150, using: &random), hash: .zero)
+                _ = try plain.take(.finalized(final))
+                told.removeAll { $0.blockNumberValue <= final.number }
+            default:
+                tip += 1
+                var log = Log()
+                log.blockNumber = tip
+                log.logIndex = random.next() >> 1
+                _ = try plain.take(.logs([log]))
+                told.append(log)
+                if told.count > 100 { forgottenTo = max(forgottenTo, told.removeFirst().blockNumberValue) }
+            }
+        }
+        #expect(rollbacks > 20)
+    }
+
     @Test(
         "Edge case 70: reorganised out and in again; log indexes that repeat: equal keys with different content are two"
     )

@@ -93,6 +93,21 @@ struct DeflateFrameTests {
         #expect(WebSocketError(.inflatedTooBig(limit: 5)).closeCode == 1009)
     }
 
+    @Test("Who looks further back than was agreed is read right, or refused where that is no more to be had")
+    func beyondTheWindow() throws {
+        var random = SeededGenerator(seed: 1)
+        let part = (0..<520).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let bytes = part + part.prefix(100)
+        var deflater = Deflater(Self.agreement)
+        let message = frame(.binary, try #require(self.compressed(bytes, &deflater)), isCompressed: true)
+        let narrow = DeflateAgreement(receiveWindowBits: 9)
+        #expect(self.events(message, chunk: 3) == [.binary(bytes)])
+        for chunk in [Int.max, 3] {
+            let events = self.events(message, narrow, chunk: chunk)
+            #expect(events == [.binary(bytes)] || events == [.failed(.corruptCompression)])
+        }
+    }
+
     @Test("Text is checked after it is inflated, across fragments")
     func text() throws {
         var deflater = Deflater(Self.agreement)
