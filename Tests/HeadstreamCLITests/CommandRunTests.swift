@@ -115,6 +115,19 @@ struct CommandRunTests {
         }
     }
 
+    @Test("A signal that whoever started the command has ignored stays ignored")
+    func ignoredSignal() async throws {
+        try await Self.withNode { node in
+            let result = try await BuiltCommand.run(["heads", "--json"] + Self.url(node), ignoring: "INT") { pid in
+                // Of two signals that wait the lower one would be taken first.
+                kill(pid, SIGINT)
+                kill(pid, SIGTERM)
+                return true
+            }
+            #expect(result.code == 143)
+        }
+    }
+
     @Test("A reader that goes away ends the command quietly, also while nothing comes")
     func closedOutput() async throws {
         try await Self.withNode { node in

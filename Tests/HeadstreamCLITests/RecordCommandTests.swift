@@ -22,9 +22,7 @@ struct RecordCommandTests {
         let words = ["record", "--url", "\(node.endpoint)", "--out", name + ".io", "--ipc", name + ".ipc"]
         let result = try await BuiltCommand.run(words) { recorder in
             // The endpoints are printed: clients can connect.
-            let client = Process()
-            client.executableURL = URL(fileURLWithPath: BuiltCommand.path ?? "")
-            client.arguments = ["heads", "--url", name + ".ipc", "--json", "--count", "5"]
+            let client = BuiltCommand.process(["heads", "--url", name + ".ipc", "--json", "--count", "5"])
             _ = FileManager.default.createFile(atPath: name + ".jsonl", contents: nil)
             client.standardOutput = FileHandle(forWritingAtPath: name + ".jsonl")
             try? client.run()

@@ -34,25 +34,50 @@ enum BuiltCommand {
         ["ASAN_OPTIONS", "TSAN_OPTIONS"].contains($0.key)
     }
 
-    /// Runs it to its end.
+    /// The command, not yet started, with every signal's default action: whoever started the tests may have ignored some
+    /// (a shell ignores SIGINT in its background jobs), which the command would inherit and honour.
+    ///
+    /// - Parameter ignoring: a signal that it is to find ignored, by its name without `SIG`.
+    static func process(_ words: [String], environment: [String: String] = [:], ignoring: String? = nil) -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        let signals = ["--default-signal"] + (ignoring.map { ["--ignore-signal=\($0)"] } ?? [])
+        process.arguments = signals + [self.path ?? ""] + words
+        process.environment = environment.merging(Self.sanitizers) { given, _ in given }
+        process.standardInput = FileHandle.nullDevice
+        return process
+    }
+
+    /// Runs it to its end, or until the task is cancelled, as by a test's time limit.
     ///
     /// - Parameter firstOutput: called once, with the process's number, when it has printed something.
     ///   Returns whether the rest is read; else its output is closed.
     static func run(
         _ words: [String],
         environment: [String: String] = [:],
+        ignoring: String? = nil,
         firstOutput: (@Sendable (pid_t) -> Bool)? = nil
     ) async throws -> Result {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: self.path ?? "")
-        process.arguments = words
-        process.environment = environment.merging(Self.sanitizers) { given, _ in given }
+        let process = self.process(words, environment: environment, ignoring: ignoring)
         let output = Pipe()
         let errors = Pipe()
-        process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = errors
         try process.run()
+        return await self.killedWhenCancelled(process) { await self.end(of: process, output, errors, firstOutput) }
+    }
+
+    private static func killedWhenCancelled(_ process: Process, _ body: () async -> Result) async -> Result {
+        let pid = process.processIdentifier
+        return await withTaskCancellationHandler(operation: body) { kill(pid, SIGKILL) }
+    }
+
+    private static func end(
+        of process: Process,
+        _ output: Pipe,
+        _ errors: Pipe,
+        _ firstOutput: (@Sendable (pid_t) -> Bool)?
+    ) async -> Result {
         let pid = process.processIdentifier
         async let errorText = self.blocking { errors.fileHandleForReading.readDataToEndOfFile() }
         let bytes = await self.blocking {
@@ -87,25 +112,23 @@ enum BuiltCommand {
         let path = "/dev/pts/\(number)"
         let slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard slave >= 0 else { throw POSIXError(.ENOTTY) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: self.path ?? "")
-        process.arguments = words
-        process.environment = environment.merging(Self.sanitizers) { given, _ in given }
-        process.standardInput = FileHandle.nullDevice
+        let process = self.process(words, environment: environment)
         process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
         process.standardError = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
         try process.run()
         close(slave)
-        let output = await self.blocking {
-            var output = Data()
-            var chunk = [UInt8](repeating: 0, count: 65_536)
-            // A terminal without writers left reads as an error.
-            while case let count = read(master, &chunk, chunk.count), count > 0 { output += chunk[..<count] }
-            return output
+        return await self.killedWhenCancelled(process) {
+            let output = await self.blocking {
+                var output = Data()
+                var chunk = [UInt8](repeating: 0, count: 65_536)
+                // A terminal without writers left reads as an error.
+                while case let count = read(master, &chunk, chunk.count), count > 0 { output += chunk[..<count] }
+                return output
+            }
+            close(master)
+            await self.blocking { process.waitUntilExit() }
+            return Result(output: output, errors: "", code: process.terminationStatus)
         }
-        close(master)
-        await self.blocking { process.waitUntilExit() }
-        return Result(output: output, errors: "", code: process.terminationStatus)
     }
 
     /// Runs what blocks where it may.
