@@ -21,6 +21,8 @@ public struct Log: Hashable, Sendable {
 
     /// The arguments that are not indexed, ABI-encoded.
     public var data: Bytes
+    /// Beside the reference in ``data``, which is its last member: to let go of many logs touches one line of each.
+    package var extra: ExtraFields?
 
     // Zero where the flag says that there is none.
     package var blockHashValue: Hash32
@@ -29,8 +31,6 @@ public struct Log: Hashable, Sendable {
     package var blockTimestampValue: UInt64
     package var transactionIndexValue: UInt64
     package var logIndexValue: UInt64
-
-    package var extra: ExtraFields?
 
     /// Which optional fields are there.
     package struct Flags: OptionSet, Hashable, Sendable {
@@ -59,13 +59,13 @@ public struct Log: Hashable, Sendable {
         self.topic2 = Hash32()
         self.topic3 = Hash32()
         self.data = Bytes()
+        self.extra = nil
         self.blockHashValue = Hash32()
         self.transactionHashValue = Hash32()
         self.blockNumberValue = 0
         self.blockTimestampValue = 0
         self.transactionIndexValue = 0
         self.logIndexValue = 0
-        self.extra = nil
     }
 
     /// - Parameter topics: at most four.

@@ -412,23 +412,25 @@ extension LogBook.Entry {
             // A small part of a large run does not hold all of it.
             if isWhole { self.logs.append(part.count < run.count / 4 ? Array(part)[...] : part, weight: weight) }
         }
-        let logs = run.span
-        if self.keys.isEmpty { self.keys.reserveCapacity(logs.count) }
-        for offset in logs.indices {
-            let key = LogKey(logs[offset], seed: seed)
-            if self.keys.last.map({ $0.place < key.place }) ?? true {
-                lowest = lowest ?? self.keys.count
-                self.keys.append(key)
-                continue
+        if self.keys.isEmpty { self.keys.reserveCapacity(run.count) }
+        run.withUnsafeBufferPointer { logs in
+            guard let first = logs.baseAddress else { return }
+            for offset in logs.indices {
+                let key = LogKey(at: first + offset, seed: seed)
+                if self.keys.last.map({ $0.place < key.place }) ?? true {
+                    lowest = lowest ?? self.keys.count
+                    self.keys.append(key)
+                    continue
+                }
+                let index = run.startIndex + offset
+                keep(upTo: index)
+                kept = index + 1
+                guard let place = self.place(of: key) else { continue }
+                lowest = min(lowest ?? place, place)
+                if isWhole { self.logs.insert(run[index], at: place) }
+                self.keys.insert(key, at: place)
+                self.weight += ContinuityEvent.weight(of: run[index])
             }
-            let index = run.startIndex + offset
-            keep(upTo: index)
-            kept = index + 1
-            guard let place = self.place(of: key) else { continue }
-            lowest = min(lowest ?? place, place)
-            if isWhole { self.logs.insert(run[index], at: place) }
-            self.keys.insert(key, at: place)
-            self.weight += ContinuityEvent.weight(of: run[index])
         }
         keep(upTo: run.endIndex)
         return lowest

@@ -11,33 +11,38 @@ package struct LogKey: Hashable, Sendable {
     package let digest: UInt64
 
     package init(_ log: borrowing Log, seed: UInt64) {
-        let transaction = UInt64(UInt32(clamping: log.transactionIndexValue))
-        self.place = transaction << 32 | UInt64(UInt32(clamping: log.logIndexValue))
+        self = withUnsafePointer(to: log) { Self(at: $0, seed: seed) }
+    }
+
+    /// The key of a log where it lies: what is handed over by value is copied first.
+    init(at log: UnsafePointer<Log>, seed: UInt64) {
+        let transaction = UInt64(UInt32(clamping: log.pointee.transactionIndexValue))
+        self.place = transaction << 32 | UInt64(UInt32(clamping: log.pointee.logIndexValue))
         self.digest = Self.digest(log, seed)
     }
 
     /// Of what identifies a log beside its block, whose hash may have two names: equal indexes with different content are
     /// two logs (erigon 17249), and contracts may write that content. The seed is secret, so that none can make two logs
     /// look like one.
-    private static func digest(_ log: borrowing Log, _ seed: UInt64) -> UInt64 {
+    private static func digest(_ log: UnsafePointer<Log>, _ seed: UInt64) -> UInt64 {
         var digest = WordDigest(seed: seed)
-        digest.add(log.address.w0, log.address.w1)
-        digest.add(UInt64(log.address.w2), UInt64(log.topicCount))
-        digest.add(log.transactionHashValue)
-        if log.topicCount > 0 { digest.add(log.topic0) }
-        if log.topicCount > 1 { digest.add(log.topic1) }
-        if log.topicCount > 2 { digest.add(log.topic2) }
-        if log.topicCount > 3 { digest.add(log.topic3) }
-        let isKnown = (log.logIndex == nil ? 0 : 1) | (log.transactionHash == nil ? 0 : 2)
-        digest.add(log.logIndexValue, UInt64(log.data.length) << 2 | UInt64(isKnown))
-        if let heap = log.data.heap {
+        digest.add(log.pointee.address.w0, log.pointee.address.w1)
+        digest.add(UInt64(log.pointee.address.w2), UInt64(log.pointee.topicCount))
+        digest.add(log.pointee.transactionHashValue)
+        if log.pointee.topicCount > 0 { digest.add(log.pointee.topic0) }
+        if log.pointee.topicCount > 1 { digest.add(log.pointee.topic1) }
+        if log.pointee.topicCount > 2 { digest.add(log.pointee.topic2) }
+        if log.pointee.topicCount > 3 { digest.add(log.pointee.topic3) }
+        let isKnown = (log.pointee.logIndex == nil ? 0 : 1) | (log.pointee.transactionHash == nil ? 0 : 2)
+        digest.add(log.pointee.logIndexValue, UInt64(log.pointee.data.length) << 2 | UInt64(isKnown))
+        if let heap = log.pointee.data.heap {
             heap.withUnsafeBytes { digest.add($0) }
         } else {
-            let words = log.data.inline
-            if log.data.length > 0 { digest.add(words.w0, words.w1) }
-            if log.data.length > 16 { digest.add(words.w2, words.w3) }
-            if log.data.length > 32 { digest.add(words.w4, words.w5) }
-            if log.data.length > 48 { digest.add(words.w6, words.w7) }
+            let words = log.pointee.data.inline
+            if log.pointee.data.length > 0 { digest.add(words.w0, words.w1) }
+            if log.pointee.data.length > 16 { digest.add(words.w2, words.w3) }
+            if log.pointee.data.length > 32 { digest.add(words.w4, words.w5) }
+            if log.pointee.data.length > 48 { digest.add(words.w6, words.w7) }
         }
         return digest.value
     }
