@@ -163,7 +163,9 @@ extension Session {
         self.hasAskedForChain = true
         self.askForChain(self.connection) { outcome in
             switch outcome {
-            case .success(let chain): self.chainID = chain
+            case .success(let chain):
+                self.chainID = chain
+                self.checkFurther()
             // A node that does not know the question is not asked again.
             case .failure(let error): self.hasAskedForChain = error.node != nil
             }

@@ -156,12 +156,24 @@ extension Session {
         return connection
     }
 
-    /// A further connection stands. What waits on it goes out when it is known to be of the same chain.
+    /// A further connection stands. What waits on it goes out when it is known to be of the same chain, where the chain is
+    /// known.
     func furtherEstablished(_ connection: Connection) {
         self.connections.withLock { connections in
             guard let index = connections.further.firstIndex(where: { $0.connection === connection }) else { return }
             connections.further[index].since = self.loop.now
         }
+        self.checkChain(ofFurther: connection)
+    }
+
+    /// The chain is known from here on: those that stood before are asked for theirs.
+    func checkFurther() {
+        for further in self.connections.withLock({ $0.further }) where further.since != nil {
+            self.checkChain(ofFurther: further.connection)
+        }
+    }
+
+    private func checkChain(ofFurther connection: Connection) {
         guard let known = self.chainID else { return }
         self.askForChain(connection) { outcome in
             guard self.isFurther(connection) else { return }

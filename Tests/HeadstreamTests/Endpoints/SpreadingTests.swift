@@ -18,6 +18,9 @@ struct SpreadingTests {
             var cap: Int
             var capInAll = Int.max
             var chains: [String]
+            /// Whether the first connection's question for the chain waits for ``Counter/answerChain()``.
+            var holdsChain: Bool
+            var held: (client: ScriptedClient, call: ScriptedCall)?
             /// In the order of their first calls.
             var clients: [ScriptedClient] = []
             /// Of each of them, the subscriptions, and the methods that were called.
@@ -27,8 +30,16 @@ struct SpreadingTests {
 
         let state: Locked<State>
 
-        init(cap: Int, chains: [String] = []) {
-            self.state = Locked(State(cap: cap, chains: chains))
+        init(cap: Int, chains: [String] = [], holdsChain: Bool = false) {
+            self.state = Locked(State(cap: cap, chains: chains, holdsChain: holdsChain))
+        }
+
+        func answerChain() {
+            let held = self.state.withLock { state in
+                state.holdsChain = false
+                return state.held
+            }
+            if let (client, call) = held { client.answer(call, "\"0x1\"") }
         }
 
         var calls: [[String]] { self.state.withLock { $0.calls } }
@@ -55,6 +66,12 @@ struct SpreadingTests {
                 if isRefused {
                     client.fail(call, -32006, "Too many subscriptions on the connection")
                 } else if call.method == "eth_chainId" {
+                    let isHeld = self.state.withLock { state in
+                        guard state.holdsChain, state.clients.first === client else { return false }
+                        state.held = (client, call)
+                        return true
+                    }
+                    if isHeld { continue }
                     client.answer(call, "\"\(chain)\"")
                 } else {
                     client.answerAsUsual(ScriptedMessage(call))
@@ -381,6 +398,26 @@ struct SpreadingTests {
             #expect(error?.rpcCode == -32006)
             #expect(counter.calls.last == ["eth_chainId"])
             streams += try await Self.subscribe(web3, 1)
+            #expect(await web3.metrics.connections == 2)
+        }
+    }
+
+    @Test("Where the chain is known only later, a further connection of another one is left then, and told of")
+    func otherChainKnownLater() async throws {
+        let counter = Counter(cap: 1, chains: ["0x1", "0x2", "0x1"], holdsChain: true)
+        try await Self.play(seed: 141, counter) { web3, server, _ in
+            let streams = try await Self.subscribe(web3, 2)
+            #expect(counter.calls == [["eth_subscribe", "eth_chainId", "eth_subscribe"], ["eth_subscribe"]])
+            var updates = streams[1].updates.makeAsyncIterator()
+            await server.act { _ in counter.answerChain() }
+            await server.until { $0.ended == 1 }
+            await server.until { $0.count(of: "eth_subscribe") == 4 }
+            #expect(counter.calls[1] == ["eth_subscribe", "eth_chainId"])
+            #expect(counter.calls[2] == ["eth_chainId", "eth_subscribe"])
+            let clients = await server.clients
+            await server.act { _ in clients.last?.notify("0x1", "7") }
+            let (item, told) = try await Self.next(&updates)
+            #expect(item == 7 && told == ["disconnected", "reconnected"])
             #expect(await web3.metrics.connections == 2)
         }
     }
