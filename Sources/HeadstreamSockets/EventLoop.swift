@@ -40,6 +40,8 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     let name: String
     let userTimeout: Int32
+    /// What is known of TLS settings, and the sessions that may be resumed.
+    let tlsContexts: TLSContexts
     let inbox = Locked(LoopInbox())
     /// The thread that runs the loop now; 0 where none does.
     private let thread = Atomic<UInt>(0)
@@ -106,9 +108,15 @@ public final class EventLoop: SerialExecutor, Loop, @unchecked Sendable {
 
     /// - Parameter userTimeout: how long, in milliseconds, a peer that was connected to may acknowledge or read nothing
     ///   while there are bytes to send; 0 for the system's own patience, in tests where nobody reads for as long as it takes.
-    package init(name: String, userTimeout: Int32) {
+    package convenience init(name: String, userTimeout: Int32) {
+        self.init(name: name, userTimeout: userTimeout, tlsContexts: .shared)
+    }
+
+    /// - Parameter tlsContexts: the process's but in tests, which are many in one process, each with its own authority.
+    init(name: String, userTimeout: Int32, tlsContexts: TLSContexts) {
         self.name = name
         self.userTimeout = userTimeout
+        self.tlsContexts = tlsContexts
         self.readBuffer = .allocate(byteCount: Self.readBufferSize + Self.padding, alignment: 64)
         self.readBuffer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.readBufferSize + Self.padding)
         var failure: SocketError?

@@ -12,10 +12,10 @@ extension SocketChannel {
         let tls = ChannelTLS(.waiting(client), name: client.name)
         self.begin(tls)
         guard self.isDelivering || self.tail.count == 0 else { return self.failForInjectedBytes(tls) }
-        if let context = TLSContexts.shared.ready(for: client.settings) {
+        if let context = self.loop.tlsContexts.ready(for: client.settings) {
             return self.use(.success(context), for: client)
         }
-        TLSContexts.shared.make(for: client.settings) { result in
+        self.loop.tlsContexts.make(for: client.settings) { result in
             self.loop.execute { self.use(result, for: client) }
         }
     }

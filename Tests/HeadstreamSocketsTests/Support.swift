@@ -1,7 +1,8 @@
 import Glibc
 import HeadstreamLocks
-import HeadstreamSockets
 import Testing
+
+@testable import HeadstreamSockets
 
 extension EventLoop {
     /// Runs `body` on the loop and returns what it returns.
@@ -23,7 +24,7 @@ extension EventLoop {
 
 /// Runs a test on a loop of its own, which is shut down at the end.
 func withLoop(_ body: (EventLoop) async throws -> Void) async rethrows {
-    let loop = EventLoop(name: "test", userTimeout: 0)
+    let loop = EventLoop(name: "test", userTimeout: 0, tlsContexts: TLSContexts())
     do {
         try await body(loop)
     } catch {

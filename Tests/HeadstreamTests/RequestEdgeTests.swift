@@ -146,7 +146,7 @@ struct RequestEdgeTests {
         await eventually { await web3.metrics.responses == 2 }
         let before = await web3.session.loopStatistics
         // A stretch of real time in which nothing happens, timed by the other loop: not a wait for something.
-        try await serverLoop.sleep(for: .milliseconds(300))
+        try await serverLoop.sleep(for: .seconds(1))
         // Asked on the loop, which is woken for the question; and a thread that asked before may get round to waking it
         // only now, when a message had woken it already.
         let after = await web3.session.loopStatistics

@@ -37,7 +37,8 @@ extension Connection {
     @inline(__always)
     nonisolated func call(_ id: RequestID, _ request: EncodedRequest, time: RequestTime) async -> Waiter.Outcome {
         let suspended = SuspendedRequest()
-        // The standard library's older forms, which switch to no executor: Docs/Runtime.md.
+        // The standard library's older forms, which switch to no executor; the closure does, and the caller behind it:
+        // Docs/Runtime.md.
         await _unsafeInheritExecutor_withTaskCancellationHandler {
             await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
                 suspended.suspend(continuation)
@@ -260,6 +261,7 @@ extension Connection {
             defer { self.actions.takeStorage(of: &actions) }
             if actions.hasFilled { self.wakeAtTurnEnd() }
             if !actions.messages.isEmpty { self.send(actions.messages) }
+            for task in actions.tasks { task.resume() }
             for resumption in actions.resumptions { resumption.waiter.resume(with: resumption.outcome) }
             for consumer in actions.consumers { consumer.resume() }
             if !actions.endedSubscriptions.isEmpty { self.owner.ended(actions.endedSubscriptions, on: self) }
@@ -403,8 +405,11 @@ extension Connection {
         let limit = self.configuration.maxUnsentBytes
         let queued = channel.queuedBytes
         self.clearOutbound()
-        for message in messages {
-            message.withBytes(&self.scratch) { text in
+        // Where they lie: each holds a text, which need not be held once more.
+        let span = messages.span
+        for index in span.indices {
+            let id = span[index].id
+            span[index].withBytes(&self.scratch) { text in
                 let unsent = queued + self.outbound.count
                 if unsent + text.count <= limit { return self.append(.text, text) }
                 let reason =
@@ -412,7 +417,7 @@ extension Connection {
                     ? "a request of \(text.count) bytes exceeds maxUnsentBytes \(limit)"
                     : "the node does not read: \(unsent) bytes wait to be written; maxUnsentBytes is \(limit)"
                 let error = RPCError(.sendBufferFull, reason)
-                self.inbound.processor.writeRefused(message.id, error, actions: &self.actions)
+                self.inbound.processor.writeRefused(id, error, actions: &self.actions)
             }
         }
         self.writeOutbound()

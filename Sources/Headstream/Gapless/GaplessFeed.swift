@@ -9,7 +9,7 @@ import HeadstreamRPC
 final class GaplessFeed: Sendable {
     enum Update: Sendable {
         case event(ContinuityEvent)
-        indirect case disconnected(Web3Error)
+        case disconnected(Web3Error)
         case reconnected
         case stalled
         case diverged(Endpoint, BlockRef)

@@ -50,7 +50,8 @@ extension Locked where State: AwaitedState & ~Copyable {
     ///
     /// One consumer may wait at a time; a second one makes the first return.
     package borrowing func waitUntilReady() async {
-        // The standard library's older forms, which switch to no executor: Docs/Runtime.md.
+        // The standard library's older forms, which switch to no executor; the closure does, and the caller behind it:
+        // Docs/Runtime.md.
         await _unsafeInheritExecutor_withTaskCancellationHandler {
             await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
                 let consumer = SuspendedConsumer(continuation)

@@ -50,7 +50,7 @@ package enum RequestMessage {
             } while rest > 0
             text.append(contentsOf: UnsafeBufferPointer(rebasing: digits[first...]))
         }
-        text.append(contentsOf: tail)
+        tail.withUnsafeBufferPointer { text.append(contentsOf: $0) }
     }
 
     package static func encode(

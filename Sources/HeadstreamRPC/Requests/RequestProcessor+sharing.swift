@@ -189,6 +189,11 @@ extension RequestProcessor {
 }
 
 extension RequestProcessor.Purpose {
+    /// Whether it has to do with no subscription.
+    var isCall: Bool {
+        if case .call = self { true } else { false }
+    }
+
     /// Whether it is answered by another request's answer, and so is neither on the wire nor in the queue.
     var isJoin: Bool {
         if case .join = self { true } else { false }

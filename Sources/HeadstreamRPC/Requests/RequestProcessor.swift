@@ -184,7 +184,16 @@ package struct RequestProcessor: ~Copyable {
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        self.submit(id, CollectionOfOne(.call(waiter)), text: text, now: now, deadline: deadline, actions: &actions)
+        if let refusal = self.refusal(of: 1, isUrgent: false) {
+            return self.resume(waiter, .failure(refusal), &actions)
+        }
+        let goesOut = self.goesOut(1, isUrgent: false, passesHold: false)
+        self.entries.insert(
+            Entry(purpose: .call(waiter), group: id, groupCount: 1, isOnWire: goesOut, began: now),
+            for: id
+        )
+        self.deadlines.insert(id, at: deadline)
+        self.sendOrQueue(id, 1, text, goesOut: goesOut, isUrgent: false, &actions)
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
@@ -226,8 +235,7 @@ package struct RequestProcessor: ~Copyable {
             for purpose in purposes { self.end(purpose, .failure(refusal), &actions) }
             return
         }
-        let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        let goesOut = (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
+        let goesOut = self.goesOut(count, isUrgent: isUrgent, passesHold: passesHold)
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             let entry = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
@@ -244,6 +252,24 @@ package struct RequestProcessor: ~Copyable {
                 self.departing[serverID, default: 0] += 1
             }
         }
+        self.sendOrQueue(first, count, text, goesOut: goesOut, isUrgent: isUrgent, &actions)
+    }
+
+    /// Whether so many requests in one message need not wait for their turn.
+    private func goesOut(_ count: Int, isUrgent: Bool, passesHold: Bool) -> Bool {
+        let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
+        return (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
+    }
+
+    /// The requests of a message have their entries.
+    private mutating func sendOrQueue(
+        _ first: RequestID,
+        _ count: Int,
+        _ text: RequestText,
+        goesOut: Bool,
+        isUrgent: Bool,
+        _ actions: inout RequestProcessorActions
+    ) {
         self.statistics.requests &+= UInt64(count)
         if goesOut {
             self.inFlight += count
@@ -437,7 +463,20 @@ package struct RequestProcessor: ~Copyable {
             self.queue.compact(liveCount: texts.count) { texts[$0] != nil }
             self.urgentQueue.compact(liveCount: texts.count) { texts[$0] != nil }
         }
-        switch entry.purpose {
+        if !entry.purpose.isCall { self.forget(entry.purpose) }
+        if self.entries.isEmpty {
+            // Nothing waits: nobody is to be woken for those that were answered.
+            self.deadlines.removeAll(keepingCapacity: true)
+        } else if self.deadlines.isOvergrown(liveCount: self.entries.count) {
+            let entries = self.entries
+            self.deadlines.compact { entries.contains($0) }
+        }
+        return entry
+    }
+
+    /// A request that subscribes or unsubscribes waits no more.
+    private mutating func forget(_ purpose: Purpose) {
+        switch purpose {
         case .call: break
         case .subscribe(let request):
             self.locals[request.local] = nil
@@ -449,14 +488,6 @@ package struct RequestProcessor: ~Copyable {
         case .unsubscribe(_, let serverID):
             if let count = self.departing[serverID] { self.departing[serverID] = count > 1 ? count - 1 : nil }
         }
-        if self.entries.isEmpty {
-            // Nothing waits: nobody is to be woken for those that were answered.
-            self.deadlines.removeAll(keepingCapacity: true)
-        } else if self.deadlines.isOvergrown(liveCount: self.entries.count) {
-            let entries = self.entries
-            self.deadlines.compact { entries.contains($0) }
-        }
-        return entry
     }
 
     /// Tells the one who waits how a request ended.
@@ -473,8 +504,12 @@ package struct RequestProcessor: ~Copyable {
     }
 
     func resume(_ waiter: Waiter, _ outcome: Waiter.Outcome, _ actions: inout RequestProcessorActions) {
-        if case .nobody = waiter { return }
-        actions.resumptions.append(.init(waiter: waiter, outcome: outcome))
+        switch waiter {
+        case .nobody: break
+        case .task(let request):
+            if let task = request.settle(outcome) { actions.tasks.append(task) }
+        case .callback, .item: actions.resumptions.append(.init(waiter: waiter, outcome: outcome))
+        }
     }
 
     mutating func note(unattributed error: NodeError, _ actions: inout RequestProcessorActions) {

@@ -30,6 +30,9 @@ package struct RequestProcessorActions: ~Copyable {
     }
 
     package var messages: [Message] = []
+    /// Tasks that have found their outcomes (``SuspendedRequest``), to be resumed.
+    package var tasks: [UnsafeContinuation<Void, Never>] = []
+    /// Others who wait.
     package var resumptions: [Resumption] = []
     /// Consumers that wait, to be resumed: their stream has ended or has new items.
     package var consumers: [SuspendedConsumer] = []
@@ -47,16 +50,19 @@ package struct RequestProcessorActions: ~Copyable {
     package init() {}
 
     package var isEmpty: Bool {
-        self.messages.isEmpty && self.resumptions.isEmpty && self.consumers.isEmpty && self.notices.isEmpty
-            && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.resumesReading && !self.hasFilled
+        self.messages.isEmpty && self.tasks.isEmpty && self.resumptions.isEmpty && self.consumers.isEmpty
+            && self.notices.isEmpty && self.endedSubscriptions.isEmpty && !self.suspendsReading && !self.resumesReading
+            && !self.hasFilled
     }
 
     /// Takes over the memory of actions that were carried out, so that the next ones need none of their own.
     package mutating func takeStorage(of done: inout RequestProcessorActions) {
         guard self.isEmpty else { return }
         done.messages.removeAll(keepingCapacity: done.messages.capacity <= Self.keptCapacity)
+        done.tasks.removeAll(keepingCapacity: done.tasks.capacity <= Self.keptCapacity)
         done.resumptions.removeAll(keepingCapacity: done.resumptions.capacity <= Self.keptCapacity)
         swap(&self.messages, &done.messages)
+        swap(&self.tasks, &done.tasks)
         swap(&self.resumptions, &done.resumptions)
     }
 

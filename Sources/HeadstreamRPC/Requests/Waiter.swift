@@ -44,10 +44,15 @@ package final class SuspendedRequest: @unchecked Sendable {
     }
 
     package func resume(with outcome: Waiter.Outcome) {
+        self.settle(outcome)?.resume()
+    }
+
+    /// The request has ended. - Returns: what is to be resumed, by the caller.
+    func settle(_ outcome: Waiter.Outcome) -> UnsafeContinuation<Void, Never>? {
         assert(self.continuation != nil, "a request ended twice")
-        guard let continuation = self.continuation.take() else { return }
+        guard let continuation = self.continuation.take() else { return nil }
         self.outcome = outcome
-        continuation.resume()
+        return continuation
     }
 
     /// For the task, once it was resumed.

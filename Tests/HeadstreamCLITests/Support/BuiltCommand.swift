@@ -68,8 +68,10 @@ enum BuiltCommand {
     }
 
     private static func killedWhenCancelled(_ process: Process, _ body: () async -> Result) async -> Result {
-        let pid = process.processIdentifier
-        return await withTaskCancellationHandler(operation: body) { kill(pid, SIGKILL) }
+        await withTaskCancellationHandler(operation: body) {
+            // Its number may be another's as soon as it has ended.
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        }
     }
 
     private static func end(

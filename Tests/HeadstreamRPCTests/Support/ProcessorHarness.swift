@@ -207,15 +207,18 @@ final class ProcessorHarness {
         self.ended += self.actions.endedSubscriptions
         if self.actions.suspendsReading { self.isSuspended = true }
         if self.actions.resumesReading { self.isSuspended = false }
+        let tasks = self.actions.tasks
         let resumptions = self.actions.resumptions
         let consumers = self.actions.consumers
         self.actions.messages = []
         self.actions.notices = []
         self.actions.endedSubscriptions = []
+        self.actions.tasks = []
         self.actions.resumptions = []
         self.actions.consumers = []
         self.actions.suspendsReading = false
         self.actions.resumesReading = false
+        for task in tasks { task.resume() }
         for resumption in resumptions { resumption.waiter.resume(with: resumption.outcome) }
         for consumer in consumers { consumer.resume() }
         self.wokenConsumers += consumers.count

@@ -81,7 +81,7 @@ struct TLSSessionTests {
         try await withLoop { loop in
             let settings = TLSSettings.trusting(authority)
             #expect(await self.connect(loop, server, settings) == .success(false))
-            let context = try #require(TLSContexts.shared.ready(for: settings))
+            let context = try #require(loop.tlsContexts.ready(for: settings))
             let session = try #require(context.sessions.take(for: .init(host: "localhost", port: server.port)))
             for host in ["node.example", "10.0.0.1"] {
                 let peer = TLSSessions.Peer(host: host, port: server.port)
@@ -100,7 +100,7 @@ struct TLSSessionTests {
         try await withLoop { loop in
             let settings = TLSSettings.trusting(authority)
             _ = await self.connect(loop, server, settings)
-            let context = try #require(TLSContexts.shared.ready(for: settings))
+            let context = try #require(loop.tlsContexts.ready(for: settings))
             let session = try #require(context.sessions.take(for: .init(host: "localhost", port: server.port)))
             for index in 0..<TLSSessions.limit + 10 {
                 context.sessions.keep(session, for: .init(host: "host-\(index)", port: 443))
@@ -124,7 +124,7 @@ struct TLSSessionTests {
                 for _ in 0..<20 {
                     group.addTask {
                         try await withCheckedContinuation { continuation in
-                            TLSContexts.shared.make(for: settings) { continuation.resume(returning: $0) }
+                            loop.tlsContexts.make(for: settings) { continuation.resume(returning: $0) }
                         }.get()
                     }
                 }

@@ -38,6 +38,41 @@ struct GaplessStreamTests {
         }
     }
 
+    @Test("Behind a wait an actor's consumer is on its actor, of gapless and of live streams")
+    func isolation() async throws {
+        let node = try await TestNode(chain: SimulatedChain(seed: 1, number: 100))
+        for isLive in [false, true] {
+            let web3 = try await Web3.connect(to: node.endpoint)
+            let reader = IsolatedReader()
+            await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    if isLive {
+                        try await reader.read(web3.eth.newHeads(continuity: .live)) { $0.heads += 1 }
+                    } else {
+                        try await reader.read(web3.eth.newHeads(continuity: .gapless())) { $0.heads += 1 }
+                    }
+                }
+                group.addTask {
+                    if isLive {
+                        try await reader.read(web3.eth.logs(continuity: .live)) { $0.logs += 1 }
+                    } else {
+                        try await reader.read(web3.eth.logs(continuity: .gapless())) { $0.logs += 1 }
+                    }
+                }
+                await node.asked(for: "eth_subscribe", times: isLive ? 4 : 2)
+                // Blocks with a log each, until both have had enough.
+                for _ in 0..<1000 where await !reader.isDone {
+                    await node.change { $0.mine([SimulatedEvent(address: SimulatedChain.address(0))]) }
+                    for _ in 0..<1000 where await !reader.isDone { await Task.yield() }
+                }
+                #expect(await reader.isDone)
+                group.cancelAll()
+            }
+            await web3.close()
+        }
+        await node.close()
+    }
+
     @Test("Heads that were mined while the connection was down are told, each once, linked", arguments: 1...5)
     func heads(seed: UInt64) async throws {
         try await Self.play(seed: seed) { web3, node, loop in
@@ -229,6 +264,24 @@ struct GaplessStreamTests {
             #expect(error?.rpcCode == -32601)
             await web3.close()
             await server.close()
+        }
+    }
+}
+
+private actor IsolatedReader {
+    var heads = 0
+    var logs = 0
+
+    var isDone: Bool { self.heads >= 5 && self.logs >= 5 }
+
+    func read(
+        _ stream: some AsyncSequence & Sendable,
+        _ count: @Sendable (isolated IsolatedReader) -> Void
+    ) async throws {
+        for try await _ in stream {
+            self.assertIsolated()
+            count(self)
+            if self.isDone { return }
         }
     }
 }
