@@ -173,7 +173,8 @@ extension BlockHeader {
         var cursor = JSONShapeCursor(bytes)
         var last: JSONShape.Form?
         var present: Presence = []
-        while let (number, form) = cursor.takeMember(Self.members, after: last) {
+        let members = Self.members
+        while let (number, form) = cursor.takeMember(members, after: last) {
             guard number <= Field.timestamp.rawValue else {
                 self.present = present
                 return cursor.isAtEnd && present.isSuperset(of: [.required, Field.number.presence])

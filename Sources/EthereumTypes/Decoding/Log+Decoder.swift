@@ -146,7 +146,8 @@ extension Log {
         var cursor = JSONShapeCursor(bytes)
         var last: JSONShape.Form?
         var seen: UInt32 = 0
-        while let (number, form) = cursor.takeMember(Self.members, after: last) {
+        let members = Self.members
+        while let (number, form) = cursor.takeMember(members, after: last) {
             guard let field = Field(rawValue: number) else {
                 return cursor.isAtEnd && seen & Field.required == Field.required
             }
@@ -161,7 +162,10 @@ extension Log {
     private static let members = JSONMembers(Field.all)
 
     /// Takes a field's value.
-    @inline(__always)
+    ///
+    /// `@inline(__always)` is not heeded in the second of its callers, which then has the cursor in memory: a twentieth of
+    /// a log in a random order.
+    @_transparent
     private mutating func take(_ field: Field, from cursor: inout JSONShapeCursor) {
         switch field {
         case .address: cursor.address(into: &self.address)
