@@ -237,6 +237,36 @@ struct ReplayScriptTests {
         #expect(client.played[1].contains("log 2"))
     }
 
+    @Test("Where latest was asked for before what was pushed, a client has time to ask too: what gapless streams record")
+    func latestBeforeHeads() throws {
+        let text = #"""
+            >> {"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}
+            << {"jsonrpc":"2.0","id":1,"result":"0x7"}
+            >> {"jsonrpc":"2.0","id":2,"method":"eth_getBlockByNumber","params":["latest",false]}
+            << {"jsonrpc":"2.0","id":2,"result":"head 0"}
+            << {"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x7","result":"head 1"}}
+            << {"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x7","result":"head 2"}}
+            """#
+        let options = ReplayOptions(settleTime: .milliseconds(50))
+        var client = try ReplayClient(text, options: options)
+        _ = try client.subscribe(#"["newHeads"]"#)
+        client.play(atMost: .milliseconds(49))
+        #expect(client.played == [])
+        client.now = client.now.advanced(by: .milliseconds(49))
+        #expect(client.call("eth_getBlockByNumber", #"["latest",false]"#).contains("head 0"))
+        client.play(atMost: .zero)
+        #expect(client.played.count == 2)
+
+        // One that does not ask for it waits once, whatever else it asks.
+        client = try ReplayClient(text, options: options)
+        _ = try client.subscribe(#"["newHeads"]"#)
+        client.play(atMost: .milliseconds(50), messages: 1)
+        #expect(client.played.count == 1)
+        _ = client.call("eth_blockNumber")
+        client.play(atMost: .zero)
+        #expect(client.played.count == 2)
+    }
+
     @Test("Unsubscribing is answered true, once, and ends the notifications")
     func unsubscribing() throws {
         var client = try ReplayClient(Self.heads)

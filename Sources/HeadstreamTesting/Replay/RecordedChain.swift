@@ -24,7 +24,7 @@ struct RecordedChain: Sendable {
     }
 
     static let headsKey = CanonicalParameters.key(method: "eth_subscribe", params: Array(#"["newHeads"]"#.utf8)[...])
-    private static let latestKey = CanonicalParameters.key(
+    static let latestKey = CanonicalParameters.key(
         method: "eth_getBlockByNumber",
         params: Array(#"["latest",false]"#.utf8)[...]
     )

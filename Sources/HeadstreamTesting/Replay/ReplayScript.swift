@@ -34,7 +34,8 @@ package enum ReplayAction: Sendable, Hashable {
 /// heads is told from what was pushed (``RecordedChain``), and `latest` as it was then: what gapless streams ask for. Notifications are played in the recorded order, under the ids that this client's
 /// subscriptions were given:
 ///
-/// - one whose subscription the client holds is sent;
+/// - one whose subscription the client holds is sent; where the recorded client had asked for `latest` before it, as gapless
+///   streams do, when this one has too or has been quiet for the settle time;
 /// - one whose subscription the client has ended is skipped;
 /// - one whose subscription the client has not made is held: without limit while it holds none at all, and until it
 ///   has been quiet for ``ReplayOptions/settleTime`` while it holds others; then it is skipped, and so are those that
@@ -86,6 +87,8 @@ package struct ReplayScript: Sendable {
     /// for `latest` since.
     var headsSubscribed: Int?
     var hasAskedForLatest = false
+    /// It was waited for in vain that the client asks for `latest` on this connection, as the recorded one did.
+    private var asksForNoLatest = false
     /// For strict matching: the call that must come next.
     var nextCall = 0
 
@@ -132,6 +135,7 @@ package struct ReplayScript: Sendable {
         self.wasAsked = false
         self.hasSubscribed = false
         self.headsSubscribed = nil
+        self.asksForNoLatest = false
         self.subscriptions = []
         self.subscribedLanes = []
         self.absentLanes = []
@@ -260,7 +264,7 @@ extension ReplayScript {
         return self.cursor == place
     }
 
-    private func gate(for parts: [Recording.Notification], at place: Int, now: LoopInstant) -> Gate {
+    private mutating func gate(for parts: [Recording.Notification], at place: Int, now: LoopInstant) -> Gate {
         var isPlayed = false
         var isHeld = false
         for part in parts {
@@ -283,7 +287,23 @@ extension ReplayScript {
             let settled = self.settled(now)
             guard case .open = settled else { return settled }
         }
+        if isPlayed, self.lacksLatest(before: place) {
+            let settled = self.settled(now)
+            guard case .open = settled else { return settled }
+            self.asksForNoLatest = true
+        }
         return isPlayed ? .open : isHeld ? .open : .passing
+    }
+
+    /// Whether the recorded client had asked for `latest` before this place, as gapless streams do when they have subscribed,
+    /// and this one may still: it takes what it was pushed before the answer for older than its beginning.
+    private func lacksLatest(before place: Int) -> Bool {
+        guard !self.asksForNoLatest, !self.asked.contains(RecordedChain.latestKey) else { return false }
+        let connection = self.recording.connections[place]
+        return (self.recording.answeredByKey[RecordedChain.latestKey] ?? []).contains { call in
+            let item = self.recording.calls[call].item
+            return item < place && self.recording.connections[item] == connection
+        }
     }
 
     /// Whether the client has made as many subscriptions as ``ReplayOptions/awaitedSubscriptions`` asks for here.
