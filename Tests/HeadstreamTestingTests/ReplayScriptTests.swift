@@ -237,13 +237,13 @@ struct ReplayScriptTests {
         #expect(client.played[1].contains("log 2"))
     }
 
-    @Test("Where latest was asked for before what was pushed, a client has time to ask too: what gapless streams record")
+    @Test("Where latest was asked for before the first head, a client has time to ask for it, as gapless streams do")
     func latestBeforeHeads() throws {
         let text = #"""
             >> {"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}
             << {"jsonrpc":"2.0","id":1,"result":"0x7"}
             >> {"jsonrpc":"2.0","id":2,"method":"eth_getBlockByNumber","params":["latest",false]}
-            << {"jsonrpc":"2.0","id":2,"result":"head 0"}
+            << {"jsonrpc":"2.0","id":2,"result":null}
             << {"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x7","result":"head 1"}}
             << {"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x7","result":"head 2"}}
             """#
@@ -253,7 +253,7 @@ struct ReplayScriptTests {
         client.play(atMost: .milliseconds(49))
         #expect(client.played == [])
         client.now = client.now.advanced(by: .milliseconds(49))
-        #expect(client.call("eth_getBlockByNumber", #"["latest",false]"#).contains("head 0"))
+        _ = client.call("eth_getBlockByNumber", #"["latest",false]"#)
         client.play(atMost: .zero)
         #expect(client.played.count == 2)
 
