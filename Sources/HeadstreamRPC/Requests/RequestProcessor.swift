@@ -184,16 +184,7 @@ package struct RequestProcessor: ~Copyable {
         waiter: Waiter,
         actions: inout RequestProcessorActions
     ) {
-        if let refusal = self.refusal(of: 1, isUrgent: false) {
-            return self.resume(waiter, .failure(refusal), &actions)
-        }
-        let goesOut = self.goesOut(1, isUrgent: false, passesHold: false)
-        self.entries.insert(
-            Entry(purpose: .call(waiter), group: id, groupCount: 1, isOnWire: goesOut, began: now),
-            for: id
-        )
-        self.deadlines.insert(id, at: deadline)
-        self.sendOrQueue(id, 1, text, goesOut: goesOut, isUrgent: false, &actions)
+        self.submit(id, CollectionOfOne(.call(waiter)), text: text, now: now, deadline: deadline, actions: &actions)
     }
 
     /// A caller wants a batch to be made: ids in sequence, one waiter an item, at most ``Limits/maxInFlight`` of them.
@@ -235,7 +226,8 @@ package struct RequestProcessor: ~Copyable {
             for purpose in purposes { self.end(purpose, .failure(refusal), &actions) }
             return
         }
-        let goesOut = self.goesOut(count, isUrgent: isUrgent, passesHold: passesHold)
+        let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
+        let goesOut = (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
         for (index, purpose) in purposes.enumerated() {
             let id = first.advanced(by: index)
             let entry = Entry(purpose: purpose, group: first, groupCount: count, isOnWire: goesOut, began: now)
@@ -252,24 +244,6 @@ package struct RequestProcessor: ~Copyable {
                 self.departing[serverID, default: 0] += 1
             }
         }
-        self.sendOrQueue(first, count, text, goesOut: goesOut, isUrgent: isUrgent, &actions)
-    }
-
-    /// Whether so many requests in one message need not wait for their turn.
-    private func goesOut(_ count: Int, isUrgent: Bool, passesHold: Bool) -> Bool {
-        let isNext = isUrgent ? self.urgentQueue.isEmpty : self.queuedCount == 0
-        return (passesHold || isNext && !self.isHeld) && self.inFlight + count <= self.limits.maxInFlight
-    }
-
-    /// The requests of a message have their entries.
-    private mutating func sendOrQueue(
-        _ first: RequestID,
-        _ count: Int,
-        _ text: RequestText,
-        goesOut: Bool,
-        isUrgent: Bool,
-        _ actions: inout RequestProcessorActions
-    ) {
         self.statistics.requests &+= UInt64(count)
         if goesOut {
             self.inFlight += count
