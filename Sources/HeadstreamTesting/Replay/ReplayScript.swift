@@ -282,17 +282,14 @@ extension ReplayScript {
             guard self.hasAwaitedSubscriptions(at: place) else { return .held }
             return isPlayed ? .open : .passing
         }
-        if isHeld {
-            guard self.activeSubscriptions > 0 else { return .held }
+        if isHeld, self.activeSubscriptions == 0 { return .held }
+        let lacksLatest = isPlayed && self.lacksLatest(before: place)
+        if isHeld || lacksLatest {
             let settled = self.settled(now)
             guard case .open = settled else { return settled }
+            if lacksLatest { self.asksForNoLatest = true }
         }
-        if isPlayed, self.lacksLatest(before: place) {
-            let settled = self.settled(now)
-            guard case .open = settled else { return settled }
-            self.asksForNoLatest = true
-        }
-        return isPlayed ? .open : isHeld ? .open : .passing
+        return isPlayed || isHeld ? .open : .passing
     }
 
     /// Whether the recorded client had asked for `latest` before this place, as gapless streams do when they have subscribed,
@@ -300,10 +297,10 @@ extension ReplayScript {
     private func lacksLatest(before place: Int) -> Bool {
         guard !self.asksForNoLatest, !self.asked.contains(RecordedChain.latestKey) else { return false }
         let connection = self.recording.connections[place]
-        return (self.recording.answeredByKey[RecordedChain.latestKey] ?? []).contains { call in
-            let item = self.recording.calls[call].item
-            return item < place && self.recording.connections[item] == connection
-        }
+        let calls = self.recording.answeredByKey[RecordedChain.latestKey] ?? []
+        // In the recording's order: those behind the place are not gone through.
+        let earlier = calls.lazy.map { self.recording.calls[$0].item }.prefix { $0 < place }
+        return earlier.contains { self.recording.connections[$0] == connection }
     }
 
     /// Whether the client has made as many subscriptions as ``ReplayOptions/awaitedSubscriptions`` asks for here.
